@@ -1,0 +1,129 @@
+package reset
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// How long things are kept after they have ended: long enough that a late
+// click is told the truth (used, expired) rather than "unknown", and an
+// administrator can read how a bulk job went; no longer (GDPR, art. 5).
+const (
+	keepRequests = 7 * 24 * time.Hour
+	keepJobs     = 7 * 24 * time.Hour
+)
+
+// GiveUpAfter is how long a mail that fails for now is tried again.
+const GiveUpAfter = 24 * time.Hour
+
+// RetryPause is how long to wait after the nth failed attempt (n from 1):
+// 5 seconds, doubling up to half an hour. A blip is over in seconds; a mail
+// server that has been down for hours is not helped by being asked every minute.
+func RetryPause(n int) time.Duration {
+	const first, most = 5 * time.Second, 30 * time.Minute
+	if n < 1 {
+		n = 1
+	}
+	if n > 10 {
+		return most
+	}
+	return min(first<<(n-1), most)
+}
+
+// Courier does what the outbox holds: it mints requests and sends mails.
+type Courier struct {
+	cfg       Config
+	store     Store
+	directory Directory
+	mailer    Mailer
+	now       Clock
+	log       *slog.Logger
+	turns     turns
+}
+
+// NewCourier wires the courier to its surroundings.
+func NewCourier(cfg Config, store Store, directory Directory, mailer Mailer, now Clock, log *slog.Logger) *Courier {
+	return &Courier{cfg: cfg, store: store, directory: directory, mailer: mailer, now: now, log: log}
+}
+
+// MailLink looks the address up and, if a user who may reset has it, mints a
+// request and mails its link to the address in the directory. An address that
+// nobody has is no error. After an error the entry runs again and mints
+// afresh; the newest link is the one that works.
+func (c *Courier) MailLink(ctx context.Context, e LinkEntry) error {
+	address, err := ParseAddress(e.Address)
+	if err != nil {
+		return c.outcome(ctx, e, OutcomeUnknown)
+	}
+	// Mints and mails for one user take turns, so that the mail that arrives
+	// last carries the link that was minted last.
+	unlock, err := c.turns.take(ctx, address.Key())
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	user, err := c.directory.UserByAddress(ctx, address)
+	if err != nil && !errors.Is(err, ErrNoUser) {
+		return err
+	}
+	if err != nil || !user.MayReset() || e.Account != 0 && !user.MemberOf(e.Account) {
+		return c.outcome(ctx, e, OutcomeUnknown)
+	}
+	id, now := NewID(), c.now()
+	expires := now.Add(c.cfg.TTL)
+	err = c.store.Update(ctx, func(tx Tx) error { return tx.OpenRequest(ctx, id.Digest(), user.ID, now, expires) })
+	if err != nil {
+		return err
+	}
+	err = c.mailer.SendLink(ctx, LinkMail{User: user, Link: c.cfg.BaseURL + "/reset/" + id.Reveal(), ExpiresAt: expires})
+	if err != nil {
+		return err
+	}
+	return c.outcome(ctx, e, OutcomeSent)
+}
+
+// MailNotice tells the user that the password was changed (NIST SP 800-63B-4, 4.6;
+// OWASP ASVS 6.3.7). A user who is gone by now is no error.
+func (c *Courier) MailNotice(ctx context.Context, e NoticeEntry) error {
+	user, err := c.directory.UserByID(ctx, e.UserID)
+	if errors.Is(err, ErrNoUser) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return c.mailer.SendNotice(ctx, NoticeMail{User: user, ChangedAt: e.ChangedAt, ForgotURL: c.cfg.BaseURL + "/forgot"})
+}
+
+// GiveUp is told of an entry that will not be tried again, and why. It counts
+// and logs it, without the address.
+func (c *Courier) GiveUp(ctx context.Context, e Entry, attempts int, cause error) error {
+	attrs := []any{"event", "mail.given_up", "entry", e.Kind(), "attempts", attempts}
+	if u, ok := errors.AsType[*Undeliverable](cause); ok {
+		attrs = append(attrs, "reply", u.Reply)
+	}
+	c.log.WarnContext(ctx, "a mail was given up", attrs...)
+	if link, ok := e.(LinkEntry); ok {
+		return c.outcome(ctx, link, OutcomeFailed)
+	}
+	return nil
+}
+
+// Purge removes what has expired.
+func (c *Courier) Purge(ctx context.Context) error {
+	now := c.now()
+	return c.store.Update(ctx, func(tx Tx) error {
+		return tx.Purge(ctx, now, now.Add(-keepRequests), now.Add(-keepJobs))
+	})
+}
+
+// outcome notes how an entry of a bulk job ended; other entries have none.
+func (c *Courier) outcome(ctx context.Context, e LinkEntry, o Outcome) error {
+	if e.Job == "" {
+		return nil
+	}
+	return c.store.Update(ctx, func(tx Tx) error { return tx.SetOutcome(ctx, e.Job, e.Position, o) })
+}

@@ -1,0 +1,121 @@
+package reset
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// keyPrefix marks a Sparekey key, so that scanners for leaked secrets can know one.
+const keyPrefix = "spk_"
+
+// lastUsedGrain is how exact Key.LastUsedAt is: a write per call would cost more than it tells.
+const lastUsedGrain = time.Minute
+
+var keyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// Keys makes, checks and revokes API keys.
+type Keys struct {
+	store    Store
+	throttle Throttle
+	now      Clock
+}
+
+// NewKeys wires the keys to their surroundings. The throttle may be nil where nobody guesses, as on the command line.
+func NewKeys(store Store, throttle Throttle, now Clock) *Keys {
+	return &Keys{store: store, throttle: throttle, now: now}
+}
+
+// Create makes a key with 256 random bits and returns its secret: the only
+// time anybody sees it. Only its digest is stored. lifetime 0 means that it
+// never expires; account 0 that it is bound to none.
+func (k *Keys) Create(ctx context.Context, name string, scope Scope, account int64, lifetime time.Duration) (secret string, err error) {
+	switch {
+	case !keyName.MatchString(name):
+		return "", Invalidf("a key's name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit")
+	case scope != ScopeReset && scope != ScopeAdmin:
+		return "", Invalidf("there is no scope %q; a key's scope is reset or admin", string(scope))
+	case lifetime < 0:
+		return "", Invalidf("a key cannot expire before it is made")
+	}
+	now := k.now()
+	key := Key{Name: name, Scope: scope, Account: account, CreatedAt: now}
+	if lifetime > 0 {
+		key.ExpiresAt = now.Add(lifetime)
+	}
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails since Go 1.24: it ends the program instead
+	secret = keyPrefix + base64.RawURLEncoding.EncodeToString(random[:])
+	err = k.store.Update(ctx, func(tx Tx) error { return tx.AddKey(ctx, key, sha256.Sum256([]byte(secret))) })
+	if errors.Is(err, ErrExists) {
+		return "", &Error{Kind: Conflict, Code: CodeBadValue, Message: "there is a key of that name already", Cause: err}
+	}
+	return secret, err
+}
+
+// Authenticate returns the key that the value of an X-Auth-Token header names:
+// the secret alone, or with a prefix that the client chose in front of it. A
+// wrong, revoked or expired key is Unauthorized, and counts as a wrong guess.
+func (k *Keys) Authenticate(ctx context.Context, client, header string) (Key, error) {
+	now := k.now()
+	caller := Caller{Client: client}
+	if err := k.throttle.Guessing(caller, now); err != nil {
+		return Key{}, err
+	}
+	key, err := k.find(ctx, header)
+	switch {
+	case errors.Is(err, ErrNoKey):
+		if err := k.throttle.WrongGuess(ctx, caller, now); err != nil {
+			return Key{}, err
+		}
+		return Key{}, errBadKey("this key is not known")
+	case err != nil:
+		return Key{}, err
+	case !key.RevokedAt.IsZero():
+		return Key{}, errBadKey("this key was revoked")
+	case !key.ExpiresAt.IsZero() && !now.Before(key.ExpiresAt):
+		return Key{}, errBadKey("this key has expired")
+	}
+	if now.Sub(key.LastUsedAt) >= lastUsedGrain {
+		// Worth knowing, not worth failing for.
+		_ = k.store.Update(ctx, func(tx Tx) error { return tx.TouchKey(ctx, key.ID, now) })
+	}
+	return key, nil
+}
+
+func errBadKey(why string) *Error {
+	return &Error{Kind: Unauthorized, Code: CodeNotAuthorized, Message: why + "; make one with: sparekey key create"}
+}
+
+// find takes "KEY" or "PREFIX KEY".
+func (k *Keys) find(ctx context.Context, header string) (Key, error) {
+	if len(header) > 512 {
+		return Key{}, ErrNoKey
+	}
+	prefix, secret, two := strings.Cut(header, " ")
+	if !two {
+		secret = prefix
+	}
+	if secret == "" || strings.ContainsAny(secret, " \t") {
+		return Key{}, ErrNoKey
+	}
+	return k.store.KeyByDigest(ctx, sha256.Sum256([]byte(secret)))
+}
+
+// List returns all keys, by name.
+func (k *Keys) List(ctx context.Context) ([]Key, error) { return k.store.Keys(ctx) }
+
+// Revoke makes a key useless at once.
+func (k *Keys) Revoke(ctx context.Context, name string) error {
+	now := k.now()
+	err := k.store.Update(ctx, func(tx Tx) error { return tx.RevokeKey(ctx, name, now) })
+	if errors.Is(err, ErrNoKey) {
+		return &Error{Kind: NotFound, Code: CodeNotFound, Message: "there is no key of that name that could be revoked", Cause: err}
+	}
+	return err
+}

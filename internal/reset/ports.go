@@ -1,0 +1,148 @@
+package reset
+
+import (
+	"context"
+	"time"
+)
+
+// Clock tells the time. Tests inject their own.
+type Clock func() time.Time
+
+// Rate is a limit after the generic cell rate algorithm: Count at once, then
+// one every Per/Count.
+type Rate struct {
+	Count int
+	Per   time.Duration
+}
+
+// Store keeps requests, keys, bulk jobs and limits. Every method is safe for
+// concurrent use. A store that cannot work now (locked, full, down) answers
+// with an *Error of kind Unavailable.
+type Store interface {
+	// Update runs fn in one transaction and returns when it is durable. When fn
+	// returns an error nothing of it remains, and Update returns that error.
+	// A store may commit several callers' transactions together; each still
+	// stands or falls alone as far as fn's error goes. fn runs at most once,
+	// must not call the store itself, and must not do anything slow.
+	Update(ctx context.Context, fn func(tx Tx) error) error
+	// RequestByDigest returns a request in whatever state, or ErrNoRequest.
+	RequestByDigest(ctx context.Context, d Digest) (Request, error)
+	// KeyByDigest returns a key, revoked and expired ones included, or ErrNoKey.
+	KeyByDigest(ctx context.Context, d Digest) (Key, error)
+	// Job returns the progress of a bulk job, or ErrNoJob.
+	Job(ctx context.Context, id string) (Job, error)
+	// Requests lists requests, newest first, at most limit of them.
+	Requests(ctx context.Context, limit int) ([]Request, error)
+	// Keys lists keys by name.
+	Keys(ctx context.Context) ([]Key, error)
+}
+
+// Tx is the writing side of a Store, inside one transaction.
+type Tx interface {
+	// Enqueue puts entries into the outbox; they are worked on after the commit, at least once.
+	Enqueue(ctx context.Context, entries ...Entry) error
+	// Take counts one event against a limit. It answers 0 if the event is
+	// within the limit, or else how long to wait; then nothing was counted.
+	// Exact under any number of simultaneous callers.
+	Take(ctx context.Context, key string, rate Rate, now time.Time) (wait time.Duration, err error)
+	// OpenRequest stores a new open request and closes the user's older open ones.
+	OpenRequest(ctx context.Context, d Digest, userID string, now, expires time.Time) error
+	// Claim turns an open, unexpired request into a used one and returns it.
+	// Of any number of simultaneous callers one succeeds; the others get ErrNoRequest.
+	Claim(ctx context.Context, d Digest, now time.Time) (Request, error)
+	// CloseRequests closes the user's open requests and says how many there were.
+	CloseRequests(ctx context.Context, userID string, now time.Time) (int, error)
+	// CloseRequest closes one open request by its Ref, or answers ErrNoRequest if there is none open.
+	CloseRequest(ctx context.Context, ref int64, now time.Time) error
+	// AddKey stores a key with the digest of its secret. The name must be new among keys, else ErrExists.
+	AddKey(ctx context.Context, k Key, d Digest) error
+	// RevokeKey revokes a key by name, or answers ErrNoKey if there is none that is not revoked.
+	RevokeKey(ctx context.Context, name string, now time.Time) error
+	// TouchKey notes when a key was last used.
+	TouchKey(ctx context.Context, id int64, now time.Time) error
+	// AddJob stores a bulk job with Total pending entries, positions 0 to Total-1.
+	AddJob(ctx context.Context, j Job) error
+	// SetOutcome notes how an entry of a bulk job ended. Saying it again overwrites.
+	SetOutcome(ctx context.Context, job string, position int, o Outcome) error
+	// Purge removes requests that ended or expired before ended, bulk jobs
+	// created before jobs, and limits that no longer limit anything at now.
+	Purge(ctx context.Context, now, ended, jobs time.Time) error
+}
+
+// Directory is where users and their passwords live.
+type Directory interface {
+	// UserByAddress returns the user whose address has the same Key, or ErrNoUser.
+	UserByAddress(ctx context.Context, a Address) (User, error)
+	// UserByID returns a user, or ErrNoUser.
+	UserByID(ctx context.Context, id string) (User, error)
+	// Prepare makes a new password ready: everything slow, such as hashing,
+	// happens here, outside of any transaction. When too much of that is under
+	// way already it answers with an *Error of kind Unavailable.
+	Prepare(ctx context.Context, u User, password string) (Change, error)
+}
+
+// Change is a new password that is ready to be set.
+type Change interface {
+	// Apply sets it as part of tx, the transaction that claims the request: the
+	// password changes if and only if the claim holds.
+	Apply(ctx context.Context, tx Tx, now time.Time) error
+}
+
+// Policy says what passwords are acceptable.
+type Policy interface {
+	// Check returns why the password is refused for that user; none means it is fine.
+	Check(password string, u User) []Refusal
+}
+
+// Refusal is one reason why a password is refused.
+type Refusal struct {
+	// Code is stable, for programs: "too_short" and so on.
+	Code string `json:"code"`
+	// Message is for people and says what would be accepted.
+	Message string `json:"message"`
+}
+
+// Mailer composes and sends the mails. It answers nil only once a mail server
+// has taken responsibility (250 to the end of DATA), *Undeliverable when that
+// will never happen for this recipient, and any other error when it may later.
+type Mailer interface {
+	SendLink(ctx context.Context, m LinkMail) error
+	SendNotice(ctx context.Context, m NoticeMail) error
+}
+
+// LinkMail is what the mail with the link says.
+type LinkMail struct {
+	User      User
+	Link      string
+	ExpiresAt time.Time
+}
+
+// NoticeMail is what the mail after a reset says.
+type NoticeMail struct {
+	User      User
+	ChangedAt time.Time
+	// ForgotURL is where to ask for another link when it was not the user.
+	ForgotURL string
+}
+
+// Throttle decides who asks too often. Its methods answer nil, or an *Error of
+// kind Throttled. A caller without any name is not limited.
+type Throttle interface {
+	// Ask counts a request for links by a caller.
+	Ask(ctx context.Context, tx Tx, c Caller, now time.Time) error
+	// Address reports whether one more mail to the address is within the limit, and counts it.
+	Address(ctx context.Context, tx Tx, a Address, now time.Time) (bool, error)
+	// Guessing answers an error while the caller has tried too many wrong ids or keys. It writes nothing.
+	Guessing(c Caller, now time.Time) error
+	// WrongGuess counts a wrong id or key in a transaction of its own.
+	WrongGuess(ctx context.Context, c Caller, now time.Time) error
+}
+
+// Caller is who asks, as far as it matters for limits and rights.
+type Caller struct {
+	// Client is the network address the call came from, cut to what one
+	// subscriber usually holds (a whole IPv4 address, an IPv6 /64).
+	Client string
+	// Key is the valid key that was sent, or nil.
+	Key *Key
+}

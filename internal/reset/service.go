@@ -1,0 +1,278 @@
+package reset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Config are the settings of the domain.
+type Config struct {
+	// BaseURL is where the pages are, without a trailing slash. Links are built from it alone.
+	BaseURL string
+	// TTL is how long a link is good, at most 24 hours (NIST SP 800-63B-4, 6.1.2.3 for codes sent by mail).
+	TTL time.Duration
+	// MaxAddresses is how many addresses one anonymous request may name.
+	MaxAddresses int
+	// MaxBulk is how many addresses one bulk request may name.
+	MaxBulk int
+}
+
+// MaxTTL is the longest life a link may have.
+const MaxTTL = 24 * time.Hour
+
+// Service answers what callers ask: the API and the pages.
+type Service struct {
+	cfg       Config
+	store     Store
+	directory Directory
+	policy    Policy
+	throttle  Throttle
+	now       Clock
+	log       *slog.Logger
+}
+
+// NewService wires the domain to its surroundings.
+func NewService(cfg Config, store Store, directory Directory, policy Policy, throttle Throttle, now Clock, log *slog.Logger) *Service {
+	return &Service{cfg: cfg, store: store, directory: directory, policy: policy, throttle: throttle, now: now, log: log}
+}
+
+// Ask takes a request for links, one per address. It looks nobody up and
+// answers the same for everybody: nil means that whoever can be mailed will
+// be. Addresses over their limit are passed over in silence.
+func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
+	list, err := parseAddresses(addresses, s.cfg.MaxAddresses)
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	return s.store.Update(ctx, func(tx Tx) error {
+		if err := s.throttle.Ask(ctx, tx, c, now); err != nil {
+			return err
+		}
+		entries := make([]Entry, 0, len(list))
+		for _, a := range list {
+			ok, err := s.throttle.Address(ctx, tx, a, now)
+			if err != nil {
+				return err
+			}
+			if ok {
+				entries = append(entries, LinkEntry{Address: a.Raw()})
+			}
+		}
+		return tx.Enqueue(ctx, entries...)
+	})
+}
+
+// AskBulk is Ask for an administrator: it answers the id of a job whose
+// progress the same key may ask for. A repeated address is mailed once and
+// counted once. The limit per address holds here too, since a key must not be
+// able to flood a mailbox; an address over it counts as failed.
+func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jobID string, err error) {
+	if c.Key == nil || c.Key.Scope != ScopeAdmin {
+		return "", &Error{Kind: Unauthorized, Code: CodeNotAllowed, Message: "this key may not ask for bulk requests; it needs the scope admin"}
+	}
+	list, err := parseAddresses(addresses, s.cfg.MaxBulk)
+	if err != nil {
+		return "", err
+	}
+	now := s.now()
+	job := Job{ID: uuid.NewString(), KeyID: c.Key.ID, CreatedAt: now, Total: len(list)}
+	err = s.store.Update(ctx, func(tx Tx) error {
+		if err := tx.AddJob(ctx, job); err != nil {
+			return err
+		}
+		entries := make([]Entry, 0, len(list))
+		for i, a := range list {
+			ok, err := s.throttle.Address(ctx, tx, a, now)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				if err := tx.SetOutcome(ctx, job.ID, i, OutcomeFailed); err != nil {
+					return err
+				}
+				continue
+			}
+			entries = append(entries, LinkEntry{Address: a.Raw(), Job: job.ID, Position: i, Account: c.Key.Account})
+		}
+		return tx.Enqueue(ctx, entries...)
+	})
+	if err != nil {
+		return "", err
+	}
+	s.log.InfoContext(ctx, "bulk request accepted", "event", "request.bulk", "job_id", job.ID, "key", c.Key.Name, "total", job.Total)
+	return job.ID, nil
+}
+
+// Job answers how far a bulk job is, to the key that asked for it and to nobody else.
+func (s *Service) Job(ctx context.Context, c Caller, id string) (Job, error) {
+	none := &Error{Kind: NotFound, Code: CodeNotFound, Message: "this key has no such job"}
+	if c.Key == nil || c.Key.Scope != ScopeAdmin {
+		return Job{}, &Error{Kind: Unauthorized, Code: CodeNotAllowed, Message: "this key may not see jobs; it needs the scope admin"}
+	}
+	if !canonicalUUID.MatchString(id) {
+		return Job{}, none
+	}
+	job, err := s.store.Job(ctx, id)
+	if errors.Is(err, ErrNoJob) || err == nil && job.KeyID != c.Key.ID {
+		return Job{}, none
+	}
+	return job, err
+}
+
+// Metadata is what may be told about an open request to whoever holds its id.
+type Metadata struct {
+	ID ID
+	// MultipleAccounts says that the user has a login in more than one account
+	// that is not suspended; the new password will hold in all of them.
+	MultipleAccounts bool
+	ExpiresAt        time.Time
+}
+
+// Look tells whether the id opens a request. It changes nothing, so link
+// scanners may look as often as they like. An id that opens nothing is answered Unauthorized:
+// CodeNotAuthorized if there is no such request, CodeExpired or CodeInactive
+// (used, or replaced by a newer link) if there was.
+func (s *Service) Look(ctx context.Context, c Caller, id string) (Metadata, error) {
+	_, user, req, parsed, err := s.open(ctx, c, id)
+	if err != nil {
+		return Metadata{}, err
+	}
+	return Metadata{ID: parsed, MultipleAccounts: len(user.ActiveAccounts()) > 1, ExpiresAt: req.ExpiresAt}, nil
+}
+
+// Reset changes the password of the user behind the request. In this order: is
+// the request open; does the password meet the policy; make it ready (hashing,
+// a bounded number at a time); then, in one transaction, claim the request,
+// set the password, close the user's other requests and enqueue the notice.
+// Of any number of simultaneous calls with one id exactly one succeeds.
+func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID, error) {
+	digest, user, _, parsed, err := s.open(ctx, c, id)
+	if err != nil {
+		return ID{}, err
+	}
+	if refusals := s.policy.Check(password, user); len(refusals) > 0 {
+		return ID{}, refused(refusals)
+	}
+	change, err := s.directory.Prepare(ctx, user, password)
+	if err != nil {
+		return ID{}, err
+	}
+	now := s.now()
+	err = s.store.Update(ctx, func(tx Tx) error {
+		if _, err := tx.Claim(ctx, digest, now); err != nil {
+			return err
+		}
+		if err := change.Apply(ctx, tx, now); err != nil {
+			return err
+		}
+		if _, err := tx.CloseRequests(ctx, user.ID, now); err != nil {
+			return err
+		}
+		return tx.Enqueue(ctx, NoticeEntry{UserID: user.ID, ChangedAt: now})
+	})
+	if errors.Is(err, ErrNoRequest) {
+		s.log.InfoContext(ctx, "link was used or closed by somebody faster", "event", "reset.race", "user_id", user.ID)
+		return ID{}, errInactive
+	}
+	if err != nil {
+		return ID{}, err
+	}
+	s.log.InfoContext(ctx, "password changed", "event", "password.reset", "user_id", user.ID)
+	return parsed, nil
+}
+
+var (
+	errUnknownID = &Error{Kind: Unauthorized, Code: CodeNotAuthorized, Message: "this id opens nothing; please ask for a new link"}
+	errExpired   = &Error{Kind: Unauthorized, Code: CodeExpired, Message: "this link has expired; please ask for a new one"}
+	errInactive  = &Error{Kind: Unauthorized, Code: CodeInactive, Message: "this link was used, or replaced by a newer one; please use the newest mail or ask for a new link"}
+)
+
+// open finds the open request behind an id, and its user.
+func (s *Service) open(ctx context.Context, c Caller, id string) (Digest, User, Request, ID, error) {
+	fail := func(err error) (Digest, User, Request, ID, error) { return Digest{}, User{}, Request{}, ID{}, err }
+	now := s.now()
+	if err := s.throttle.Guessing(c, now); err != nil {
+		return fail(err)
+	}
+	parsed, ok := ParseID(id)
+	if !ok {
+		return fail(s.wrongGuess(ctx, c, now))
+	}
+	digest := parsed.Digest()
+	req, err := s.store.RequestByDigest(ctx, digest)
+	if errors.Is(err, ErrNoRequest) {
+		return fail(s.wrongGuess(ctx, c, now))
+	}
+	if err != nil {
+		return fail(err)
+	}
+	user, err := s.directory.UserByID(ctx, req.UserID)
+	if err != nil && !errors.Is(err, ErrNoUser) {
+		return fail(err)
+	}
+	switch {
+	// A key of another account learns nothing, not even that the id was right.
+	case c.Key != nil && c.Key.Account != 0 && !user.MemberOf(c.Key.Account):
+		return fail(errUnknownID)
+	case err != nil || !user.MayReset():
+		return fail(errInactive)
+	case req.State != StateOpen:
+		return fail(errInactive)
+	case !now.Before(req.ExpiresAt):
+		return fail(errExpired)
+	}
+	return digest, user, req, parsed, nil
+}
+
+// wrongGuess counts an id that opens nothing and answers what the caller gets.
+func (s *Service) wrongGuess(ctx context.Context, c Caller, now time.Time) error {
+	if err := s.throttle.WrongGuess(ctx, c, now); err != nil {
+		return err
+	}
+	return errUnknownID
+}
+
+// refused turns the policy's reasons into the answer.
+func refused(refusals []Refusal) *Error {
+	messages := make([]string, len(refusals))
+	for i, r := range refusals {
+		messages[i] = r.Message
+	}
+	e := Invalidf("this password cannot be used: %s", strings.Join(messages, "; "))
+	e.Details = map[string]any{"password": refusals}
+	return e
+}
+
+// parseAddresses checks the shape of every address and drops repetitions.
+func parseAddresses(addresses []string, most int) ([]Address, error) {
+	if len(addresses) == 0 {
+		return nil, Invalidf("email is empty; it needs at least one address")
+	}
+	if len(addresses) > most {
+		return nil, Invalidf("email has %d entries; at most %d are taken at once", len(addresses), most)
+	}
+	list := make([]Address, 0, len(addresses))
+	seen := make(map[string]bool, len(addresses))
+	for i, s := range addresses {
+		a, err := ParseAddress(s)
+		if err != nil {
+			e := AsError(err)
+			return nil, &Error{
+				Kind: e.Kind, Code: e.Code, Message: fmt.Sprintf("email, entry %d: %s", i+1, e.Message),
+				Details: map[string]any{"email": map[string]any{"entry": i + 1}},
+			}
+		}
+		if !seen[a.Key()] {
+			seen[a.Key()] = true
+			list = append(list, a)
+		}
+	}
+	return list, nil
+}

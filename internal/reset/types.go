@@ -1,0 +1,171 @@
+package reset
+
+import (
+	"time"
+)
+
+// User is a person with a password in a directory.
+type User struct {
+	// ID is the directory's own name for the user; opaque here, never shown to callers.
+	ID string
+	// Email is where the user's mail goes: the directory's spelling, never the
+	// one that was typed (CVE-2019-19844).
+	Email Address
+	// Name is how to address the person; may be empty.
+	Name string
+	// Locale is a BCP 47 tag such as "de"; may be empty.
+	Locale   string
+	Disabled bool
+	// Accounts are the user's accounts, ordered by name. May be empty.
+	Accounts []Account
+}
+
+// Account is a tenant: an organisation that users belong to.
+type Account struct {
+	ID        int64
+	Name      string
+	Suspended bool
+}
+
+// MayReset reports whether the user may be mailed a link and use it: not
+// disabled, and, if in any account, in at least one that is not suspended.
+func (u User) MayReset() bool {
+	return !u.Disabled && (len(u.Accounts) == 0 || len(u.ActiveAccounts()) > 0)
+}
+
+// ActiveAccounts returns those of the user's accounts that are not suspended.
+func (u User) ActiveAccounts() []Account {
+	var active []Account
+	for _, a := range u.Accounts {
+		if !a.Suspended {
+			active = append(active, a)
+		}
+	}
+	return active
+}
+
+// MemberOf reports whether the user is in the account and it is not suspended.
+func (u User) MemberOf(account int64) bool {
+	for _, a := range u.ActiveAccounts() {
+		if a.ID == account {
+			return true
+		}
+	}
+	return false
+}
+
+// State says whether a request still opens anything.
+type State string
+
+// The states of a request. A request leaves StateOpen once, and never returns.
+const (
+	StateOpen   State = "open"
+	StateUsed   State = "used"   // a password was changed with it
+	StateClosed State = "closed" // it was taken back before it was used
+)
+
+// Request is one open door: a secret id, mailed once, good for one reset until
+// it expires. The id itself is not part of it: nobody but the mailbox's owner has it.
+type Request struct {
+	// Ref names the request to operators. It opens nothing.
+	Ref       int64
+	UserID    string
+	State     State
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	// EndedAt is when it left StateOpen; zero while open.
+	EndedAt time.Time
+}
+
+// Scope says what a key may do.
+type Scope string
+
+// The scopes of keys.
+const (
+	ScopeReset Scope = "reset" // metadata and reset
+	ScopeAdmin Scope = "admin" // also bulk requests and their status
+)
+
+// Key is an API key, without its secret.
+type Key struct {
+	ID    int64
+	Name  string
+	Scope Scope
+	// Account, if not 0, is the only account whose users' requests the key opens.
+	Account     int64
+	AccountName string
+	CreatedAt   time.Time
+	ExpiresAt   time.Time // zero: never
+	RevokedAt   time.Time // zero: not revoked
+	LastUsedAt  time.Time // zero: never used; exact to the minute
+}
+
+// Outcome is how one entry of a bulk job ended.
+type Outcome string
+
+// The outcomes of an entry of a bulk job.
+const (
+	OutcomePending Outcome = "pending"
+	OutcomeSent    Outcome = "sent"
+	OutcomeUnknown Outcome = "unknown" // no user who may reset has the address
+	OutcomeFailed  Outcome = "failed"  // given up, or over the limit per address
+)
+
+// JobState is how far a bulk job is.
+type JobState string
+
+// The states of a bulk job.
+const (
+	JobQueued  JobState = "queued"  // nothing has been tried yet
+	JobRunning JobState = "running" // some entries are still to be sent
+	JobDone    JobState = "done"
+)
+
+// Job is the progress of a bulk request.
+type Job struct {
+	ID        string // UUID; not a secret: only its key may ask for it
+	KeyID     int64
+	CreatedAt time.Time
+	Total     int
+	Sent      int
+	Unknown   int
+	Failed    int
+}
+
+// State derives the state from the counts.
+func (j Job) State() JobState {
+	switch done := j.Sent + j.Unknown + j.Failed; {
+	case done >= j.Total:
+		return JobDone
+	case done == 0:
+		return JobQueued
+	default:
+		return JobRunning
+	}
+}
+
+// LinkEntry asks the outbox to look an address up and mail it a link. It holds
+// no secret: the id is minted when the mail is sent.
+type LinkEntry struct {
+	Address string `json:"address"`
+	// Job and Position name the entry of a bulk job; Job is empty for others.
+	Job      string `json:"job,omitempty"`
+	Position int    `json:"position,omitempty"`
+	// Account, if not 0, is the account of the key that asked: users of others stay unknown to it.
+	Account int64 `json:"account,omitempty"`
+}
+
+// Kind is the entry's name in the outbox.
+func (LinkEntry) Kind() string { return "link" }
+
+// NoticeEntry asks the outbox to tell a user that the password was changed.
+type NoticeEntry struct {
+	UserID    string    `json:"user_id"`
+	ChangedAt time.Time `json:"changed_at"`
+}
+
+// Kind is the entry's name in the outbox.
+func (NoticeEntry) Kind() string { return "notice" }
+
+// Entry is a thing still to be done: a LinkEntry or a NoticeEntry.
+type Entry interface{ Kind() string }
