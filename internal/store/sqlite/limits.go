@@ -1,0 +1,35 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/reset"
+)
+
+// Take implements reset.Tx with the generic cell rate algorithm: per limit one
+// time, the theoretical arrival time (tat) of the next event at the steady
+// rate. An event conforms when tat is at most Per-interval ahead of now. The
+// guarded upsert decides and counts in one statement; what does not conform
+// writes nothing, so a flood of refused calls costs no disk.
+func (t *tx) Take(ctx context.Context, key string, rate reset.Rate, now time.Time) (time.Duration, error) {
+	interval := rate.Per.Microseconds() / int64(rate.Count)
+	ahead := rate.Per.Microseconds() - interval // how far tat may be ahead of now
+	at := now.UnixMicro()
+	n, err := t.exec(ctx, `INSERT INTO limits (name, tat) VALUES (?1, ?2 + ?3)
+		ON CONFLICT (name) DO UPDATE SET tat = max(tat, ?2) + ?3 WHERE tat <= ?2 + ?4`, key, at, interval, ahead)
+	if err != nil || n == 1 {
+		return 0, err
+	}
+	var tat int64
+	err = t.row(ctx, `SELECT tat FROM limits WHERE name = ?`, key).Scan(&tat)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, translate(err)
+	}
+	return time.Duration(tat-ahead-at) * time.Microsecond, nil
+}

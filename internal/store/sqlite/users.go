@@ -1,0 +1,176 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/reset"
+)
+
+// What the built-in directory (internal/directory/builtin) keeps here. The
+// methods on tx are found by it through an interface of its own.
+
+const userColumns = `u.id, u.email, u.name, u.locale, u.disabled_at`
+
+// querier is what reads: the pool, or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// readUsers reads users with their accounts. The query yields userColumns,
+// then the account's id, name and suspension, one row per membership, a user's
+// rows together.
+func readUsers(ctx context.Context, q querier, where string, args ...any) ([]reset.User, error) {
+	rows, err := q.QueryContext(ctx, `SELECT `+userColumns+`, a.id, a.name, a.suspended_at
+		FROM users u LEFT JOIN memberships m ON m.user_id = u.id LEFT JOIN accounts a ON a.id = m.account_id `+where, args...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	type membership struct {
+		user    reset.User
+		account reset.Account
+		in      bool
+	}
+	list, err := scanAll(rows, func(row interface{ Scan(...any) error }) (membership, error) {
+		var (
+			m                   membership
+			email               string
+			disabled, suspended sql.NullInt64
+			account             sql.NullInt64
+			name                sql.NullString
+		)
+		if err := row.Scan(&m.user.ID, &email, &m.user.Name, &m.user.Locale, &disabled, &account, &name, &suspended); err != nil {
+			return m, translate(err)
+		}
+		var err error
+		if m.user.Email, err = reset.ParseAddress(email); err != nil {
+			return m, fmt.Errorf("the stored address of user %s is malformed: %w", m.user.ID, err)
+		}
+		m.user.Disabled = disabled.Valid
+		m.in, m.account = account.Valid, reset.Account{ID: account.Int64, Name: name.String, Suspended: suspended.Valid}
+		return m, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var users []reset.User
+	for _, m := range list {
+		if n := len(users); n == 0 || users[n-1].ID != m.user.ID {
+			users = append(users, m.user)
+		}
+		if m.in {
+			last := &users[len(users)-1]
+			last.Accounts = append(last.Accounts, m.account)
+		}
+	}
+	return users, nil
+}
+
+func oneUser(users []reset.User, err error) (reset.User, error) {
+	if err != nil {
+		return reset.User{}, err
+	}
+	if len(users) == 0 {
+		return reset.User{}, reset.ErrNoUser
+	}
+	return users[0], nil
+}
+
+// UserByKey returns the user whose address has that key, or ErrNoUser.
+func (s *Store) UserByKey(ctx context.Context, key string) (reset.User, error) {
+	return oneUser(readUsers(ctx, s.read, `WHERE u.email_key = ? ORDER BY a.name`, key))
+}
+
+// UserByID returns a user, or ErrNoUser.
+func (s *Store) UserByID(ctx context.Context, id string) (reset.User, error) {
+	return oneUser(readUsers(ctx, s.read, `WHERE u.id = ? ORDER BY a.name`, id))
+}
+
+// Users lists all users by address.
+func (s *Store) Users(ctx context.Context) ([]reset.User, error) {
+	return readUsers(ctx, s.read, `ORDER BY u.email_key, a.name`)
+}
+
+// PasswordHash returns the user's PHC string, empty if there is no password yet, or ErrNoUser.
+func (s *Store) PasswordHash(ctx context.Context, id string) (string, error) {
+	var hash sql.NullString
+	err := s.read.QueryRowContext(ctx, `SELECT password_hash FROM users WHERE id = ?`, id).Scan(&hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", reset.ErrNoUser
+	}
+	return hash.String, translate(err)
+}
+
+func scanAccount(row interface{ Scan(...any) error }) (reset.Account, error) {
+	var (
+		a         reset.Account
+		suspended sql.NullInt64
+	)
+	if err := row.Scan(&a.ID, &a.Name, &suspended); err != nil {
+		return a, translate(err)
+	}
+	a.Suspended = suspended.Valid
+	return a, nil
+}
+
+// Accounts lists all accounts by name.
+func (s *Store) Accounts(ctx context.Context) ([]reset.Account, error) {
+	return collect(ctx, s.read, scanAccount, `SELECT id, name, suspended_at FROM accounts ORDER BY name`)
+}
+
+// AddUser stores a user without memberships; hash may be empty. ErrExists if the address is taken.
+func (t *tx) AddUser(ctx context.Context, u reset.User, hash string, now time.Time) error {
+	var phc, changed any
+	if hash != "" {
+		phc, changed = hash, ms(now)
+	}
+	_, err := t.exec(ctx, `INSERT INTO users (id, email, email_key, name, locale, password_hash, password_changed_at, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, u.ID, u.Email.Raw(), u.Email.Key(), u.Name, u.Locale, phc, changed, ms(now))
+	return err
+}
+
+// SetPasswordHash replaces a user's password, or answers ErrNoUser.
+func (t *tx) SetPasswordHash(ctx context.Context, userID, hash string, now time.Time) error {
+	return t.one(ctx, reset.ErrNoUser, `UPDATE users SET password_hash = ?, password_changed_at = ? WHERE id = ?`, hash, ms(now), userID)
+}
+
+// SetDisabled disables a user at a time, or with the zero time enables again; ErrNoUser if there is none.
+func (t *tx) SetDisabled(ctx context.Context, userID string, at time.Time) error {
+	return t.one(ctx, reset.ErrNoUser, `UPDATE users SET disabled_at = ? WHERE id = ?`, ms(at), userID)
+}
+
+// AddAccount stores an account and returns its id. ErrExists if the key is taken.
+func (t *tx) AddAccount(ctx context.Context, name, key string, now time.Time) (int64, error) {
+	var id int64
+	err := t.row(ctx, `INSERT INTO accounts (name, name_key, created_at) VALUES (?, ?, ?) RETURNING id`, name, key, ms(now)).Scan(&id)
+	return id, translate(err)
+}
+
+// AccountByKey returns an account, or ErrNoAccount.
+func (t *tx) AccountByKey(ctx context.Context, key string) (reset.Account, error) {
+	a, err := scanAccount(t.row(ctx, `SELECT id, name, suspended_at FROM accounts WHERE name_key = ?`, key))
+	if errors.Is(err, sql.ErrNoRows) {
+		return a, reset.ErrNoAccount
+	}
+	return a, err
+}
+
+// SetSuspended suspends an account at a time, or with the zero time resumes it; ErrNoAccount if there is none.
+func (t *tx) SetSuspended(ctx context.Context, account int64, at time.Time) error {
+	return t.one(ctx, reset.ErrNoAccount, `UPDATE accounts SET suspended_at = ? WHERE id = ?`, ms(at), account)
+}
+
+// Join makes a user a member of an account; being one already is no error.
+func (t *tx) Join(ctx context.Context, userID string, account int64) error {
+	_, err := t.exec(ctx, `INSERT INTO memberships (user_id, account_id) VALUES (?, ?) ON CONFLICT DO NOTHING`, userID, account)
+	return err
+}
+
+// UsersOfAccount lists the members of an account.
+func (t *tx) UsersOfAccount(ctx context.Context, account int64) ([]reset.User, error) {
+	return readUsers(context.WithoutCancel(ctx), t.sql, `WHERE u.id IN (SELECT user_id FROM memberships WHERE account_id = ?)
+		ORDER BY u.id, a.name`, account)
+}
