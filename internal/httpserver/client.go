@@ -1,0 +1,57 @@
+package httpserver
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// maxHops bounds how many entries of X-Forwarded-For are looked at.
+const maxHops = 16
+
+// ClientOf names the network client behind a request, for limits: a whole IPv4
+// address, or an IPv6 /64, which is what one subscriber usually holds.
+// X-Forwarded-For is read from the right, and only as long as whoever wrote an entry
+// is a trusted proxy: what stands further left anybody may have made up.
+func ClientOf(trusted []netip.Prefix) func(*http.Request) string {
+	return func(r *http.Request) string {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil {
+			return r.RemoteAddr
+		}
+		addr := peer.Addr().Unmap()
+		if len(trusted) == 0 || !contains(trusted, addr) {
+			return subscriber(addr)
+		}
+		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		for n := 0; n < maxHops && len(hops) > 0 && contains(trusted, addr); n++ {
+			next, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1]))
+			if err != nil {
+				break
+			}
+			addr, hops = next.Unmap(), hops[:len(hops)-1]
+		}
+		return subscriber(addr)
+	}
+}
+
+func contains(networks []netip.Prefix, addr netip.Addr) bool {
+	for _, n := range networks {
+		if n.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func subscriber(addr netip.Addr) string {
+	addr = addr.WithZone("")
+	if addr.Is4() {
+		return addr.String()
+	}
+	p, err := addr.Prefix(64)
+	if err != nil {
+		return addr.String()
+	}
+	return p.String()
+}

@@ -1,0 +1,180 @@
+// Package httpserver is the listener that the API and the pages share: limits,
+// request ids, the client's address, health and graceful shutdown.
+//
+// It knows neither the API nor the pages; they are handed in as handlers,
+// together with how each of them says that the server is full.
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/reset"
+)
+
+// The limits on a connection (OWASP ASVS 4: slow and endless senders). A
+// reader of the pages on a bad line needs seconds, not minutes.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 75 * time.Second
+	maxHeaderBytes    = 16 << 10
+)
+
+// Surface is one face of the service.
+type Surface struct {
+	http.Handler
+	// Refuse writes an error in the surface's own form.
+	Refuse func(http.ResponseWriter, *http.Request, error)
+}
+
+// Options are how to serve.
+type Options struct {
+	API, Pages Surface
+	// Dev, if not nil, serves /dev/.
+	Dev http.Handler
+	// BasePath is the path of the base URL, such as "/auth", or empty. Requests
+	// are taken with it and without, since some proxies strip it and some do not.
+	BasePath string
+	// MaxInFlight is how many requests are worked on at once; beyond it they are refused with 503.
+	MaxInFlight int
+	// Ready answers why the service cannot work now, or nil.
+	Ready func(context.Context) error
+	// WithRequestID puts a request's id into its context, where the log finds it.
+	WithRequestID func(ctx context.Context, id string) context.Context
+	// ShutdownTimeout is how long Serve waits for what is under way when it ends.
+	ShutdownTimeout time.Duration
+	Now             reset.Clock
+	Log             *slog.Logger
+}
+
+// Server serves the API and the pages.
+type Server struct {
+	o        Options
+	inFlight chan struct{}
+	draining atomic.Bool
+	http     *http.Server
+}
+
+// New makes a server.
+func New(o Options) *Server {
+	s := &Server{o: o, inFlight: make(chan struct{}, o.MaxInFlight)}
+	s.http = &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Serve serves until ctx ends; then it takes no more connections, waits for the
+// requests under way and returns nil. It returns an error if it had to give up
+// waiting or could not serve.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.ShutdownTimeout)
+	defer cancel()
+	err := s.http.Shutdown(deadline)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
+
+// Handler returns what Serve serves.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("GET /readyz", s.ready)
+	route := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case path == "/healthz" || path == "/readyz":
+			mux.ServeHTTP(w, r)
+		case path == "/api" || strings.HasPrefix(path, "/api/"):
+			s.bounded(w, r, s.o.API)
+		case s.o.Dev != nil && strings.HasPrefix(path, "/dev/"):
+			s.o.Dev.ServeHTTP(w, r)
+		default:
+			s.bounded(w, r, s.o.Pages)
+		}
+	})
+	return s.observed(s.stripped(route))
+}
+
+// bounded refuses what would be too many requests at once. Each holds at most
+// one body, so this bounds memory too.
+func (s *Server) bounded(w http.ResponseWriter, r *http.Request, to Surface) {
+	select {
+	case s.inFlight <- struct{}{}:
+		defer func() { <-s.inFlight }()
+		to.ServeHTTP(w, r)
+	default:
+		to.Refuse(w, r, reset.Busy("Sparekey is very busy just now; please try again in a moment", time.Second, nil))
+	}
+}
+
+// stripped takes the base path off.
+func (s *Server) stripped(next http.Handler) http.Handler {
+	if s.o.BasePath == "" {
+		return next
+	}
+	strip := http.StripPrefix(s.o.BasePath, next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == s.o.BasePath || strings.HasPrefix(r.URL.Path, s.o.BasePath+"/") {
+			strip.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") }
+
+// ready tells a load balancer whether to send requests here.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	if s.draining.Load() {
+		answer(w, http.StatusServiceUnavailable, "shutting down\n")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.o.Ready(ctx); err != nil {
+		s.o.Log.WarnContext(ctx, "not ready", "event", "not_ready", "error", err)
+		answer(w, http.StatusServiceUnavailable, "the database cannot be read; the log has the reason\n")
+		return
+	}
+	answer(w, http.StatusOK, "ready\n")
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text))
+}
