@@ -1,0 +1,11 @@
+// Package password holds the rules for new passwords and the hashing of those
+// that Sparekey itself keeps.
+//
+//   - Policy says which passwords are acceptable: a matter of length and of not
+//     being the user's own name, never of composition.
+//   - Hasher turns a password into an argon2id hash and checks one against a
+//     hash, a bounded number at a time.
+//   - CheckEncoded says whether a hash that was made elsewhere can be imported.
+//
+// No error or message of this package contains a password or a hash.
+package password
