@@ -1,0 +1,171 @@
+// Package config is the configuration: one table of settings (Settings), four
+// layers to take them from (Load) and where each value came from
+// (Config.Values).
+//
+// Environment names, flags, the nearest right name for a typo and the
+// documentation all derive from the table. The package reads nothing of the
+// process by itself: the environment and the flags are handed in.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Config is what is in force. Its values are within the limits that the table
+// of settings states; those that have no default may still be empty, see Require.
+type Config struct {
+	Database Database
+	// Listen is the host:port to serve on.
+	Listen string
+	// BaseURL is where people reach the service, without a trailing slash.
+	// Links are built from it alone. Empty if it was not set.
+	BaseURL  string
+	Mail     Mail
+	API      API
+	Request  Request
+	Hash     Hash
+	Password Password
+	Throttle Throttle
+	HTTP     HTTP
+	Log      Log
+	Shutdown Shutdown
+	Outbox   Outbox
+
+	values []Value
+}
+
+// Database says where the data is.
+type Database struct {
+	// Path is the SQLite file, relative to the working directory unless absolute.
+	Path string
+}
+
+// Mail says how mails leave and in whose name.
+type Mail struct {
+	// SMTP is the URL of the mail server. Empty if it was not set.
+	SMTP Secret
+	// From is the sender, an address with or without a name. Empty if it was not set.
+	From string
+	// ServiceName is who asks, in mails and pages: the name or else the domain
+	// in From, unless it was set.
+	ServiceName string
+	// Connections is how many connections to the mail server may be open at once.
+	Connections int
+}
+
+// API are the settings of the JSON interface.
+type API struct {
+	// RequireKey demands an API key for looking at a request and for resetting.
+	RequireKey bool
+	// CORSOrigins are the origins whose pages may call, in the spelling that browsers send.
+	CORSOrigins []string
+	// MaxAddresses and MaxBulk are how many addresses one request may name.
+	MaxAddresses int
+	MaxBulk      int
+}
+
+// Request is about the link's life.
+type Request struct {
+	// TTL is how long a link is good.
+	TTL time.Duration
+}
+
+// Hash are the costs of argon2id (RFC 9106; OWASP Password Storage) and how much of it may go on at once.
+type Hash struct {
+	// Concurrency is how many hashes may be computed at once.
+	Concurrency int
+	// Queue is how many callers may wait for their turn; those beyond it are turned away.
+	Queue int
+	// Memory is in KiB, for one hash.
+	Memory      int
+	Time        int
+	Parallelism int
+}
+
+// Password are the limits for a new password, in characters (NIST SP 800-63B-4, 3.1.1.2).
+type Password struct {
+	MinLength int
+	MaxLength int
+}
+
+// Throttle limits who asks too often.
+type Throttle struct {
+	Enabled bool
+	// Client is how many times a minute one client address may ask for links.
+	Client int
+	// Guesses is how many wrong ids or keys an hour one client address may send.
+	Guesses int
+}
+
+// HTTP are the settings of the server.
+type HTTP struct {
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// MaxInFlight is how many requests may be under way at once.
+	MaxInFlight int
+}
+
+// Log says how logs are written.
+type Log struct {
+	// Format is "json" or "text".
+	Format string
+	Level  slog.Level
+}
+
+// Shutdown is about stopping.
+type Shutdown struct {
+	// Timeout is how long to wait for what is under way.
+	Timeout time.Duration
+}
+
+// Outbox is about the queue of mails.
+type Outbox struct {
+	// Workers is how many entries are worked on at once.
+	Workers int
+}
+
+// Value is one setting as it is in force.
+type Value struct {
+	// Path names the setting, such as "mail.from".
+	Path string
+	// Value is the value in one line. That of a secret is "[hidden]", or empty if it is not set.
+	Value string
+	// Source says where it came from: "default", "flag --x",
+	// "environment SPAREKEY_X" or "file PATH".
+	Source string
+}
+
+// Values lists every setting, in the order of the table, with its value and
+// where that came from. Secrets are hidden.
+func (c *Config) Values() []Value {
+	return append([]Value(nil), c.values...)
+}
+
+// hidden stands for a secret wherever one is shown.
+const hidden = "[hidden]"
+
+// Secret is a value that prints as "[hidden]" however it is formatted,
+// logged or marshalled; only Reveal gives it away (OWASP ASVS 13.3).
+type Secret string
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String hides the secret. An empty one stays empty, so that it can be seen to be missing.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
+}
+
+// GoString hides the secret.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue hides the secret.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText hides the secret.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

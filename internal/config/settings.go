@@ -1,0 +1,200 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/reset"
+)
+
+// queuePerHash is how many callers may wait per hash that may run at once: at
+// some 25 ms a hash the last of them waits well under a second.
+const queuePerHash = 16
+
+// maxHashes is the highest hash.concurrency.
+const maxHashes = 1024
+
+// Settings returns the table of settings: all there are, in the order in which
+// they are listed. Whatever derives its default comes after what it derives it from.
+func Settings() []Setting {
+	var all []Setting
+	for _, section := range [][]Setting{
+		serviceSettings(), mailSettings(), apiSettings(), hashSettings(), limitSettings(), operationSettings(),
+	} {
+		all = append(all, section...)
+	}
+	return all
+}
+
+func serviceSettings() []Setting {
+	return []Setting{
+		bind(Setting{
+			Path: "database", Kind: Text, Default: "sqlite:.sparekey/sparekey.db",
+			Allowed: "sqlite:PATH, such as sqlite:/var/lib/sparekey/sparekey.db",
+			About:   "where the data is kept; a relative path is taken from the working directory",
+		}, func(c *Config) *Database { return &c.Database }, parseDatabase, Database.String),
+		text(Setting{
+			Path: "listen", Default: "127.0.0.1:8080",
+			Allowed: "HOST:PORT or :PORT, such as 127.0.0.1:8080",
+			About:   "the address to serve on; without a host, on every interface",
+		}, func(c *Config) *string { return &c.Listen }, parseListen),
+		text(Setting{
+			Path: "base_url", NeededBy: []string{"serve"}, Example: "https://reset.example.com",
+			Allowed: "https://HOST with a port and a path prefix if needed; http only for a loopback host",
+			About:   "where people reach the service; the mailed links begin with it",
+		}, func(c *Config) *string { return &c.BaseURL }, parseBaseURL),
+	}
+}
+
+func mailSettings() []Setting {
+	return []Setting{
+		secret(Setting{
+			Path: "mail.smtp", NeededBy: []string{"serve"}, Example: "smtp://mail.example.com:587",
+			Allowed: "smtp://[USER:PASSWORD@]HOST[:PORT] or smtps://…",
+			About:   "the mail server, with user and password if it wants them",
+		}, func(c *Config) *Secret { return &c.Mail.SMTP }),
+		text(Setting{
+			Path: "mail.from", NeededBy: []string{"serve"}, Example: "Example <noreply@example.com>",
+			Allowed: "an address such as noreply@example.com, or Name <noreply@example.com>",
+			About:   "the sender of all mails",
+		}, func(c *Config) *string { return &c.Mail.From }, parseFrom),
+		text(Setting{
+			Path: "mail.service_name", Default: "the name or domain in mail.from", derive: serviceName,
+			Allowed: "up to 100 characters in one line",
+			About:   "who asks, in mails and pages",
+		}, func(c *Config) *string { return &c.Mail.ServiceName }, parseName),
+		number(Setting{
+			Path: "mail.connections", Default: "8",
+			About: "connections to the mail server at once",
+		}, "", 1, 64, func(c *Config) *int { return &c.Mail.Connections }),
+	}
+}
+
+func apiSettings() []Setting {
+	return []Setting{
+		boolean(Setting{
+			Path: "api.require_key", Default: "true",
+			About: "whether looking at a request and resetting need an API key; false for clients that send none",
+		}, func(c *Config) *bool { return &c.API.RequireKey }),
+		list(Setting{
+			Path:    "api.cors_origins",
+			Allowed: "origins such as https://app.example.com, without a path; not *",
+			About:   "whose pages may call the API from a browser",
+		}, func(c *Config) *[]string { return &c.API.CORSOrigins }, parseOrigin, func(s string) string { return s }),
+		number(Setting{
+			Path: "api.max_addresses", Default: "100",
+			About: "addresses that one request may name",
+		}, "", 1, 10_000, func(c *Config) *int { return &c.API.MaxAddresses }),
+		number(Setting{
+			Path: "api.max_bulk", Default: "5000",
+			About: "addresses that one bulk request of an admin key may name",
+		}, "", 1, 100_000, func(c *Config) *int { return &c.API.MaxBulk }),
+		duration(Setting{
+			Path: "request.ttl", Default: "1h",
+			About: "how long a link is good",
+		}, time.Minute, reset.MaxTTL, func(c *Config) *time.Duration { return &c.Request.TTL }),
+	}
+}
+
+// The least costs are those of the OWASP Password Storage Cheat Sheet for
+// argon2id with one lane; the most keep a slip of the finger from stopping the service.
+func hashSettings() []Setting {
+	return []Setting{
+		number(Setting{
+			Path: "hash.concurrency", Default: "the number of cores", derive: cores,
+			About: "passwords hashed at once; each takes hash.memory",
+		}, "", 1, maxHashes, func(c *Config) *int { return &c.Hash.Concurrency }),
+		number(Setting{
+			Path: "hash.queue", Default: "16 × hash.concurrency", derive: queue,
+			About: "callers that may wait for their hash; further ones are asked to come back",
+		}, "", 0, 100_000, func(c *Config) *int { return &c.Hash.Queue }),
+		number(Setting{
+			Path: "hash.memory", Default: "19456",
+			About: "argon2id memory for one hash, in KiB",
+		}, " of KiB", 19_456, 1_048_576, func(c *Config) *int { return &c.Hash.Memory }),
+		number(Setting{
+			Path: "hash.time", Default: "2",
+			About: "argon2id passes",
+		}, "", 2, 100, func(c *Config) *int { return &c.Hash.Time }),
+		number(Setting{
+			Path: "hash.parallelism", Default: "1",
+			About: "argon2id lanes",
+		}, "", 1, 16, func(c *Config) *int { return &c.Hash.Parallelism }),
+	}
+}
+
+func limitSettings() []Setting {
+	return []Setting{
+		number(Setting{
+			Path: "password.min_length", Default: "15",
+			About: "the fewest characters of a new password; not above password.max_length",
+		}, "", 8, 4096, func(c *Config) *int { return &c.Password.MinLength }),
+		number(Setting{
+			Path: "password.max_length", Default: "1024",
+			About: "the most characters of a new password",
+		}, "", 64, 4096, func(c *Config) *int { return &c.Password.MaxLength }),
+		boolean(Setting{
+			Path: "throttle.enabled", Default: "true",
+			About: "whether asking and guessing too often is refused; false only for tests and benchmarks",
+		}, func(c *Config) *bool { return &c.Throttle.Enabled }),
+		number(Setting{
+			Path: "throttle.client", Default: "30",
+			About: "requests for links a minute from one client address",
+		}, "", 1, 1_000_000, func(c *Config) *int { return &c.Throttle.Client }),
+		number(Setting{
+			Path: "throttle.guesses", Default: "100",
+			About: "wrong ids or keys an hour from one client address",
+		}, "", 1, 1_000_000, func(c *Config) *int { return &c.Throttle.Guesses }),
+	}
+}
+
+func operationSettings() []Setting {
+	return []Setting{
+		list(Setting{
+			Path:    "http.trusted_proxies",
+			Allowed: "networks such as 10.0.0.0/8 or 2001:db8::/32, or single addresses",
+			About:   "whose X-Forwarded-For tells the client's address",
+		}, func(c *Config) *[]netip.Prefix { return &c.HTTP.TrustedProxies }, parseNetwork, netip.Prefix.String),
+		number(Setting{
+			Path: "http.max_in_flight", Default: "256",
+			About: "HTTP requests under way at once; further ones are asked to come back",
+		}, "", 1, 65_536, func(c *Config) *int { return &c.HTTP.MaxInFlight }),
+		text(Setting{
+			Path: "log.format", Default: "json", Allowed: "json or text",
+			About: "how log lines are written; sparekey dev writes text unless told otherwise",
+		}, func(c *Config) *string { return &c.Log.Format }, oneOf("json", "text")),
+		bind(Setting{
+			Path: "log.level", Kind: Text, Default: "info", Allowed: "debug, info, warn or error",
+			About: "the least weighty lines that are logged",
+		}, func(c *Config) *slog.Level { return &c.Log.Level }, parseLevel,
+			func(l slog.Level) string { return strings.ToLower(l.String()) }),
+		duration(Setting{
+			Path: "shutdown.timeout", Default: "30s",
+			About: "how long a stopping server waits for what is under way",
+		}, time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.Shutdown.Timeout }),
+		number(Setting{
+			Path: "outbox.workers", Default: "16",
+			About: "outbox entries worked on at once",
+		}, "", 1, 256, func(c *Config) *int { return &c.Outbox.Workers }),
+	}
+}
+
+// cores is what the scheduler may use: it heeds a container's CPU limit.
+func cores(*Config) string { return strconv.Itoa(min(runtime.GOMAXPROCS(0), maxHashes)) }
+
+func queue(c *Config) string { return strconv.Itoa(queuePerHash * c.Hash.Concurrency) }
+
+// crossFaults checks what concerns two settings at once.
+func crossFaults(c *Config) []Fault {
+	if c.Password.MaxLength == 0 || c.Password.MinLength <= c.Password.MaxLength {
+		return nil // 0: it has a fault of its own
+	}
+	return []Fault{{
+		Path: "password.min_length", Problem: "is above password.max_length, so that no password would do",
+		Fix: "lower password.min_length or raise password.max_length",
+	}}
+}
