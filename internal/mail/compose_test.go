@@ -1,0 +1,280 @@
+package mail
+
+import (
+	"bytes"
+	"io"
+	"mime"
+	"mime/multipart"
+	netmail "net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/html"
+
+	"github.com/sparekey/sparekey/internal/reset"
+)
+
+func composer(tb testing.TB, s Sender) *Composer {
+	tb.Helper()
+	c, err := NewComposer(s, func() time.Time { return testNow })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+func example(tb testing.TB) *Composer {
+	return composer(tb, Sender{From: "Example <no-reply@example.com>", BaseURL: "https://reset.example.com"})
+}
+
+func noticeMail(tb testing.TB) reset.NoticeMail {
+	return reset.NoticeMail{User: ada(tb), ChangedAt: testNow, ForgotURL: "https://reset.example.com/forgot"}
+}
+
+// parsedMail is a mail as a mail program sees it.
+type parsedMail struct {
+	header     netmail.Header
+	text, html string
+}
+
+// parse reads a mail of two parts, and fails the test on any other.
+func parse(t *testing.T, raw []byte) parsedMail {
+	t.Helper()
+	msg, err := netmail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/alternative" {
+		t.Fatalf("the mail is %s (%v)", kind, err)
+	}
+	var bodies []string
+	parts := multipart.NewReader(msg.Body, params["boundary"])
+	for _, want := range []string{"text/plain", "text/html"} { // the richest last (RFC 2046, 5.1.4)
+		p, err := parts.NextPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind, params, err := mime.ParseMediaType(p.Header.Get("Content-Type"))
+		if err != nil || kind != want || !strings.EqualFold(params["charset"], "utf-8") {
+			t.Fatalf("a part is %s in %s (%v), want %s in UTF-8", kind, params["charset"], err, want)
+		}
+		body, err := io.ReadAll(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, strings.ReplaceAll(string(body), "\r\n", "\n"))
+	}
+	if _, err := parts.NextPart(); err != io.EOF {
+		t.Fatalf("there is a third part, or %v", err)
+	}
+	return parsedMail{header: msg.Header, text: bodies[0], html: bodies[1]}
+}
+
+func TestTheLinkMailSaysWhatItMust(t *testing.T) {
+	t.Parallel()
+	l := linkMail(t)
+	m, err := example(t).Link(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := parse(t, m.Raw)
+	want := `Hello Ada Lovelace,
+
+Somebody, hopefully you, asked Example for a new password for
+ada@example.com (Analytical Engines and Notes).
+
+To choose a new password, open this link:
+
+` + l.Link + `
+
+The link works once. It is good until 23 November 2026, 14:05 UTC,
+that is for 1 hour.
+The new password will hold in all the accounts named above.
+
+If it was not you, you can safely ignore this mail: nothing has changed,
+and your password stays as it is.
+
+Example
+`
+	if diff := cmp.Diff(want, got.text); diff != "" {
+		t.Errorf("the text part differs (-want +got):\n%s", diff)
+	}
+	if s := got.header.Get("Subject"); s != "Example: choose a new password for ada@example.com" {
+		t.Errorf("the subject is %q", s)
+	}
+	for _, word := range []string{
+		"Hello Ada Lovelace", "asked Example", "ada@example.com", "Analytical Engines and Notes", "23 November 2026, 14:05 UTC", "1 hour",
+		"safely ignore", "nothing has changed", `href="` + l.Link + `"`,
+	} {
+		if !strings.Contains(got.html, word) {
+			t.Errorf("the HTML part lacks %q", word)
+		}
+	}
+	links(t, got, l.Link)
+}
+
+func TestTheNoticeSaysWhatItMust(t *testing.T) {
+	t.Parallel()
+	n := noticeMail(t)
+	m, err := example(t).Notice(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := parse(t, m.Raw)
+	want := `Hello Ada Lovelace,
+
+Your password was changed at Example, for
+ada@example.com (Analytical Engines and Notes),
+on 23 November 2026, 13:05 UTC.
+
+If that was you, there is nothing to do.
+
+If it was not you, somebody else may have your account. Choose another
+password at once. Ask for a link here:
+
+https://reset.example.com/forgot
+
+and tell your administrator.
+
+Example
+`
+	if diff := cmp.Diff(want, got.text); diff != "" {
+		t.Errorf("the text part differs (-want +got):\n%s", diff)
+	}
+	for _, word := range []string{"Your password was changed", "23 November 2026, 13:05 UTC", "ada@example.com", `href="` + n.ForgotURL + `"`, "tell your administrator"} {
+		if !strings.Contains(got.html, word) {
+			t.Errorf("the HTML part lacks %q", word)
+		}
+	}
+	links(t, got, n.ForgotURL)
+}
+
+// A user without a name or an account is spoken to all the same.
+func TestAUserMayHaveNoNameAndNoAccount(t *testing.T) {
+	t.Parallel()
+	l := linkMail(t)
+	l.User.Name, l.User.Accounts = "", nil
+	m, err := example(t).Link(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(m.Text, "Hello,\n") || strings.Contains(m.Text, "(") || strings.Contains(m.Text, "accounts") {
+		t.Errorf("the text is\n%s", m.Text)
+	}
+	if strings.Contains(m.HTML, "Hello ,") || strings.Contains(m.HTML, "()") {
+		t.Errorf("the HTML is\n%s", m.HTML)
+	}
+}
+
+var urlLike = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^\s"'<>]*`)
+
+// links fails the test unless the only reference in each part is want, once,
+// and alone on its line in the text part.
+func links(t *testing.T, m parsedMail, want string) {
+	t.Helper()
+	for part, body := range map[string]string{"text": m.text, "HTML": m.html} {
+		if got := urlLike.FindAllString(body, -1); len(got) != 1 || got[0] != want {
+			t.Errorf("the %s part refers to %q, want %s once", part, got, want)
+		}
+	}
+	if !strings.Contains(m.text, "\n\n"+want+"\n\n") {
+		t.Error("the link is not alone on its line in the text part")
+	}
+	var hrefs []string
+	for tokens := html.NewTokenizer(strings.NewReader(m.html)); tokens.Next() != html.ErrorToken; {
+		token := tokens.Token()
+		if token.Type != html.StartTagToken && token.Type != html.SelfClosingTagToken {
+			continue
+		}
+		if !slices.Contains([]string{"html", "head", "meta", "title", "body", "div", "p", "strong", "a"}, token.Data) {
+			t.Errorf("the HTML part has a <%s>", token.Data)
+		}
+		for _, a := range token.Attr {
+			switch {
+			case a.Key == "href":
+				hrefs = append(hrefs, a.Val)
+			case a.Key == "style" && strings.ContainsAny(a.Val, "(@\\"):
+				t.Errorf("the HTML part has the style %s", a.Val)
+			case !slices.Contains([]string{"lang", "dir", "charset", "name", "content", "style", "role"}, a.Key):
+				t.Errorf("the HTML part has the attribute %s", a.Key)
+			}
+		}
+	}
+	if !slices.Equal(hrefs, []string{want}) {
+		t.Errorf("the HTML part links to %q, want %s", hrefs, want)
+	}
+	if !strings.Contains(m.html, `<html lang="en"`) {
+		t.Error("the HTML part does not say its language (WCAG 3.1.1)")
+	}
+}
+
+func TestTheHeadersAreThoseOfAutomaticMailAndNoMore(t *testing.T) {
+	t.Parallel()
+	m, err := example(t).Link(linkMail(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := parse(t, m.Raw).header
+	want := map[string]string{
+		"From": `"Example" <no-reply@example.com>`, "To": "<ada@example.com>", "Date": "Mon, 23 Nov 2026 13:05:00 +0000",
+		"Auto-Submitted": "auto-generated", "Mime-Version": "1.0", "Subject": "Example: choose a new password for ada@example.com",
+	}
+	for name, value := range want {
+		if got.Get(name) != value {
+			t.Errorf("%s is %q, want %q", name, got.Get(name), value)
+		}
+	}
+	if id := got.Get("Message-Id"); !regexp.MustCompile(`^<[A-Z2-7]{26}@example\.com>$`).MatchString(id) {
+		t.Errorf("Message-ID is %q", id)
+	}
+	for name, values := range got {
+		if _, known := want[name]; !known && name != "Message-Id" && name != "Content-Type" {
+			t.Errorf("there is a header %s", name)
+		}
+		if len(values) != 1 {
+			t.Errorf("%s is there %d times", name, len(values))
+		}
+	}
+	for line := range bytes.SplitSeq(m.Raw, []byte("\r\n")) {
+		if len(line) > 100 || bytes.ContainsAny(line, "\r\n") {
+			t.Errorf("the line %q is too long, or not ended by CRLF", line)
+		}
+	}
+}
+
+func TestTheServiceNameHasDefaults(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		sender Sender
+		want   string
+	}{
+		{Sender{From: "A <a@example.com>", ServiceName: "S", BaseURL: "https://b.example.com"}, "S"},
+		{Sender{From: "A <a@example.com>", BaseURL: "https://b.example.com"}, "A"},
+		{Sender{From: "a@example.com", BaseURL: "https://b.example.com/x"}, "b.example.com"},
+	} {
+		if got := composer(t, c.sender).service; got != c.want {
+			t.Errorf("%+v asks as %q, want %q", c.sender, got, c.want)
+		}
+	}
+}
+
+func TestLinksAreWrittenAsConfigured(t *testing.T) {
+	t.Parallel()
+	for _, link := range []string{
+		"http://127.0.0.1:8080/reset/0b9cdd3c-2f6e-4c5e-8f43-4e6c2b1f7a90",
+		"https://example.com/" + strings.Repeat("a-very-long-prefix/", 8) + "reset/0b9cdd3c-2f6e-4c5e-8f43-4e6c2b1f7a90",
+	} {
+		l := linkMail(t)
+		l.Link = link
+		m, err := example(t).Link(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		links(t, parse(t, m.Raw), link)
+	}
+}

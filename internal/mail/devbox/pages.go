@@ -1,0 +1,179 @@
+package devbox
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"html/template"
+	"mime"
+	"net/http"
+	netmail "net/mail"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/reset"
+)
+
+// patience is how long /dev/mail/next waits for a mail.
+const patience = 10 * time.Second
+
+//go:embed pages
+var files embed.FS
+
+var pages = template.Must(template.ParseFS(files, "pages/*.html"))
+
+// policy lets the pages and the mail inside the frame, which inherits it, use
+// inline styles and nothing else: no script, no image, nothing from elsewhere.
+const policy = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Handler answers
+//
+//	GET /dev/mail                   the mails, newest first
+//	GET /dev/mail/{n}               one mail
+//	GET /dev/mail/next?to=ADDRESS   text/plain: the id in the next link to that
+//	                                address, waiting up to 10 seconds for it; 404 when none came
+//	GET /dev/mail/latest?to=ADDRESS text/plain: the id in the newest link to that address, handed
+//	                                out before or not, without waiting; 404 when there is none
+func (b *Box) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /dev/mail", b.list)
+	mux.HandleFunc("GET /dev/mail/{$}", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/dev/mail", http.StatusMovedPermanently)
+	})
+	mux.HandleFunc("GET /dev/mail/next", b.nextID)
+	mux.HandleFunc("GET /dev/mail/latest", b.latestID)
+	mux.HandleFunc("GET /dev/mail/{n}", b.show)
+	return mux
+}
+
+func (b *Box) list(w http.ResponseWriter, _ *http.Request) {
+	type row struct {
+		Number      int
+		To, Subject string
+		At          time.Time
+	}
+	var rows []row
+	for _, l := range b.newestFirst() {
+		rows = append(rows, row{Number: l.number, To: l.message.To.Raw(), Subject: l.message.Subject, At: l.at.UTC()})
+	}
+	render(w, "list.html", map[string]any{"Mails": rows, "Capacity": Capacity})
+}
+
+func (b *Box) show(w http.ResponseWriter, r *http.Request) {
+	number, err := strconv.Atoi(r.PathValue("n"))
+	l, ok := b.find(number)
+	if err != nil || !ok {
+		plain(w, http.StatusNotFound, "there is no such mail; only the newest "+strconv.Itoa(Capacity)+" are kept, and none across a restart")
+		return
+	}
+	headers, err := headersOf(l.message.Raw)
+	if err != nil {
+		plain(w, http.StatusInternalServerError, "this mail cannot be read")
+		return
+	}
+	before, link, after := splitLink(l.message.Text)
+	render(w, "mail.html", map[string]any{
+		"Number": l.number, "Headers": headers, "Before": before, "Link": link, "After": after, "HTML": l.message.HTML,
+	})
+}
+
+func (b *Box) nextID(w http.ResponseWriter, r *http.Request) {
+	to, ok := recipient(w, r)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	id, came := b.next(ctx, to)
+	if !came {
+		plain(w, http.StatusNotFound, fmt.Sprintf("no new mail with a link came to this address within %d seconds; "+
+			"does a user have it, and was it asked for too often?", int(patience.Seconds())))
+		return
+	}
+	plain(w, http.StatusOK, id)
+}
+
+func (b *Box) latestID(w http.ResponseWriter, r *http.Request) {
+	to, ok := recipient(w, r)
+	if !ok {
+		return
+	}
+	id := b.latest(to)
+	if id == "" {
+		plain(w, http.StatusNotFound, "no mail with a link has come to this address; /dev/mail/next waits for one")
+		return
+	}
+	plain(w, http.StatusOK, id)
+}
+
+// recipient reads to=, or answers what is wrong with it.
+func recipient(w http.ResponseWriter, r *http.Request) (to reset.Address, ok bool) {
+	to, err := reset.ParseAddress(r.URL.Query().Get("to"))
+	if err != nil {
+		plain(w, http.StatusBadRequest, "to= is "+reset.AsError(err).Message+"; write "+r.URL.Path+"?to=ada@example.com")
+	}
+	return to, err == nil
+}
+
+// header is one header of a mail, decoded.
+type header struct{ Name, Value string }
+
+func headersOf(raw []byte) ([]header, error) {
+	parsed, err := netmail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	var list []header
+	for name, values := range parsed.Header {
+		for _, value := range values {
+			if decoded, err := new(mime.WordDecoder).DecodeHeader(value); err == nil {
+				value = decoded
+			}
+			list = append(list, header{Name: name, Value: value})
+		}
+	}
+	slices.SortFunc(list, func(a, b header) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// splitLink finds the line of the text part that is a link and nothing else.
+func splitLink(text string) (before, link, after string) {
+	at := 0
+	for line := range strings.Lines(text) {
+		bare := strings.TrimSpace(line)
+		if strings.HasPrefix(bare, "https://") || strings.HasPrefix(bare, "http://") {
+			return text[:at], bare, text[at+len(bare):]
+		}
+		at += len(line)
+	}
+	return text, "", ""
+}
+
+func render(w http.ResponseWriter, name string, data any) {
+	var page bytes.Buffer
+	if err := pages.ExecuteTemplate(&page, name, data); err != nil {
+		plain(w, http.StatusInternalServerError, "this page cannot be shown")
+		return
+	}
+	protect(w, "text/html; charset=utf-8")
+	_, _ = w.Write(page.Bytes()) // a browser that is gone needs no answer
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	protect(w, "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n"))
+}
+
+// protect sets the headers of every answer: what it holds are secrets.
+func protect(w http.ResponseWriter, contentType string) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
