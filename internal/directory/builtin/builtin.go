@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/sparekey/sparekey/internal/reset"
 )
@@ -55,7 +54,9 @@ type RecordsTx interface {
 	UsersOfAccount(ctx context.Context, account int64) ([]reset.User, error)
 }
 
-// Hasher makes and checks password hashes. It bounds how many it makes at once.
+// Hasher makes and checks password hashes. It bounds how many it makes at once,
+// and normalises (NFC, RFC 8265 4.2.2), so that a composed and a decomposed é
+// are one password. That is safe here alone, where the same code verifies.
 type Hasher interface {
 	Hash(ctx context.Context, password string) (encoded string, err error)
 	Verify(ctx context.Context, password, encoded string) (bool, error)
@@ -84,10 +85,9 @@ func (d *Directory) UserByID(ctx context.Context, id string) (reset.User, error)
 	return d.records.UserByID(ctx, id)
 }
 
-// Prepare implements reset.Directory: it normalises (NFC, RFC 8265 4.2.2) and
-// hashes. Normalising is safe here alone, where the same code verifies.
+// Prepare implements reset.Directory: it hashes.
 func (d *Directory) Prepare(ctx context.Context, u reset.User, password string) (reset.Change, error) {
-	hash, err := d.hasher.Hash(ctx, norm.NFC.String(password))
+	hash, err := d.hasher.Hash(ctx, password)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (d *Directory) HashNew(ctx context.Context, n NewUser, password string) (st
 		}
 		return "", reset.Invalidf("this password cannot be used: %s", strings.Join(messages, "; "))
 	}
-	return d.hasher.Hash(ctx, norm.NFC.String(password))
+	return d.hasher.Hash(ctx, password)
 }
 
 // List returns all users by address.

@@ -1,0 +1,326 @@
+// Package servicetest sets a whole service up on a real SQLite file, without
+// HTTP and without a mail server, for the tests of the adapters that face
+// people and programs. The outbox is worked when a test says so, and the clock
+// stands still until a test moves it.
+package servicetest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/directory/builtin"
+	"github.com/sparekey/sparekey/internal/password"
+	"github.com/sparekey/sparekey/internal/reset"
+	"github.com/sparekey/sparekey/internal/store/sqlite"
+	"github.com/sparekey/sparekey/internal/throttle"
+)
+
+// BaseURL is what links begin with.
+const BaseURL = "https://reset.example.com"
+
+// World is a service and what surrounds it.
+type World struct {
+	Store   *sqlite.Store
+	Users   *builtin.Directory
+	Service *reset.Service
+	Keys    *reset.Keys
+	Courier *reset.Courier
+	Clock   *Clock
+	// Path is the database file.
+	Path string
+
+	mail   *mailer
+	outbox *memoryOutbox
+}
+
+// Option changes how a World is made.
+type Option func(*options)
+
+type options struct {
+	throttle bool
+	busy     time.Duration
+	log      *slog.Logger
+}
+
+// WithThrottle switches the throttle on, with the default limits.
+func WithThrottle() Option { return func(o *options) { o.throttle = true } }
+
+// WithBusyTimeout sets how long the store waits for another process's lock.
+func WithBusyTimeout(d time.Duration) Option { return func(o *options) { o.busy = d } }
+
+// WithLog sets where the domain logs to; by default nowhere.
+func WithLog(l *slog.Logger) Option { return func(o *options) { o.log = l } }
+
+// New makes a World that ends with the test.
+func New(t testing.TB, opts ...Option) *World {
+	t.Helper()
+	o := options{log: slog.New(slog.DiscardHandler)}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	w := &World{
+		Clock:  &Clock{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)},
+		Path:   filepath.Join(t.TempDir(), "sparekey.db"),
+		mail:   &mailer{},
+		outbox: &memoryOutbox{},
+	}
+	var err error
+	w.Store, err = sqlite.Open(t.Context(), sqlite.Options{
+		Path: w.Path, BusyTimeout: o.busy,
+		Inserter: func(sqlite.RiverDriver) (sqlite.Inserter, error) { return w.outbox, nil },
+	})
+	must(t, err)
+	t.Cleanup(func() { must(t, w.Store.Close()) })
+	_, err = w.Store.Migrate(t.Context())
+	must(t, err)
+
+	policy, err := password.NewPolicy(15, 1024)
+	must(t, err)
+	hasher, err := password.NewHasher(password.DefaultParams(), 2, 32, time.Now)
+	must(t, err)
+	w.Users = builtin.New(w.Store, hasher, policy, w.Clock.Now)
+	var limits reset.Throttle = throttle.Off{}
+	if o.throttle {
+		limits = throttle.New(throttle.Defaults(30, 100), w.Store)
+	}
+	cfg := reset.Config{BaseURL: BaseURL, TTL: time.Hour, MaxAddresses: 100, MaxBulk: 5000}
+	w.Service = reset.NewService(cfg, w.Store, w.Users, policy, limits, w.Clock.Now, o.log)
+	w.Keys = reset.NewKeys(w.Store, limits, w.Clock.Now)
+	w.Courier = reset.NewCourier(cfg, w.Store, w.Users, w.mail, w.Clock.Now, o.log)
+	return w
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// AddUser adds a user, and the accounts that are missing.
+func (w *World) AddUser(t testing.TB, email, name string, accounts ...string) reset.User {
+	t.Helper()
+	u, err := w.Users.Add(t.Context(), builtin.NewUser{Email: email, Name: name, Accounts: accounts})
+	must(t, err)
+	return u
+}
+
+// NewKey makes a key and returns its secret; account may be empty.
+func (w *World) NewKey(t testing.TB, name string, scope reset.Scope, account string) string {
+	t.Helper()
+	var id int64
+	if account != "" {
+		a, err := w.Users.Account(t.Context(), account)
+		must(t, err)
+		id = a.ID
+	}
+	secret, err := w.Keys.Create(t.Context(), name, scope, id, 0)
+	must(t, err)
+	return secret
+}
+
+// MailedID asks for a link, works the outbox and returns the id that was mailed to the address.
+func (w *World) MailedID(t testing.TB, email string) string {
+	t.Helper()
+	must(t, w.Service.Ask(t.Context(), reset.Caller{Client: "192.0.2.1"}, []string{email}))
+	before := len(w.Links())
+	w.WorkOutbox(t)
+	links := w.Links()
+	if len(links) == before {
+		t.Fatalf("no mail came for %s", email)
+	}
+	return ID(links[len(links)-1])
+}
+
+// ID is the secret id in a link mail.
+func ID(m reset.LinkMail) string { return m.Link[strings.LastIndexByte(m.Link, '/')+1:] }
+
+// VerifyPassword reports whether the password is the user's.
+func (w *World) VerifyPassword(t testing.TB, email, password string) bool {
+	t.Helper()
+	ok, err := w.Users.Verify(t.Context(), email, password)
+	must(t, err)
+	return ok
+}
+
+// Links returns the link mails that were sent, oldest first.
+func (w *World) Links() []reset.LinkMail { return w.mail.copyLinks() }
+
+// Notices returns the notices that were sent, oldest first.
+func (w *World) Notices() []reset.NoticeMail { return w.mail.copyNotices() }
+
+// Pending returns the entries in the outbox that were not worked yet.
+func (w *World) Pending() []reset.Entry {
+	w.outbox.mu.Lock()
+	defer w.outbox.mu.Unlock()
+	return append([]reset.Entry(nil), w.outbox.entries...)
+}
+
+// WorkOutbox works everything in the outbox once, in order. What is
+// undeliverable is given up; any other failure fails the test.
+func (w *World) WorkOutbox(t testing.TB) {
+	t.Helper()
+	for _, e := range w.outbox.take() {
+		err := w.Work(t.Context(), e)
+		if _, never := errors.AsType[*reset.Undeliverable](err); never {
+			err = w.Courier.GiveUp(t.Context(), e, 1, err)
+		}
+		must(t, err)
+	}
+}
+
+// Work does what one entry asks for.
+func (w *World) Work(ctx context.Context, e reset.Entry) error {
+	switch e := e.(type) {
+	case reset.LinkEntry:
+		return w.Courier.MailLink(ctx, e)
+	case reset.NoticeEntry:
+		return w.Courier.MailNotice(ctx, e)
+	}
+	return fmt.Errorf("no such entry: %T", e)
+}
+
+// FailMail makes every mail fail with err, until it is called with nil.
+func (w *World) FailMail(err error) {
+	w.mail.mu.Lock()
+	defer w.mail.mu.Unlock()
+	w.mail.err = err
+}
+
+// Lock holds the database's write lock, as another process might, until the returned function is called.
+func (w *World) Lock(t testing.TB) (unlock func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", w.Path)
+	must(t, err)
+	db.SetMaxOpenConns(1)
+	_, err = db.ExecContext(t.Context(), "BEGIN EXCLUSIVE")
+	must(t, err)
+	return func() {
+		_, err := db.ExecContext(context.WithoutCancel(t.Context()), "ROLLBACK")
+		must(t, errors.Join(err, db.Close()))
+	}
+}
+
+// Dump returns everything in the database but River's and goose's tables, as
+// text, for tests that look for secrets or compare before and after.
+func (w *World) Dump(t testing.TB) string {
+	t.Helper()
+	db, err := sql.Open("sqlite", w.Path)
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	var b strings.Builder
+	for _, table := range []string{"users", "accounts", "memberships", "requests", "keys", "limits", "jobs", "job_entries"} {
+		must(t, dumpTable(t.Context(), db, table, &b))
+	}
+	return b.String()
+}
+
+func dumpTable(ctx context.Context, db *sql.DB, table string, b *strings.Builder) (err error) {
+	rows, err := db.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY 1, 2")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	values, refs := make([]any, len(columns)), make([]any, len(columns))
+	for i := range values {
+		refs[i] = &values[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(refs...); err != nil {
+			return err
+		}
+		fmt.Fprintln(b, table, values)
+	}
+	return rows.Err()
+}
+
+// Clock is a clock that stands still until it is moved.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// Now tells the time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the clock on.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// memoryOutbox collects entries. It sees them before the commit, like River's table does.
+type memoryOutbox struct {
+	mu      sync.Mutex
+	entries []reset.Entry
+}
+
+func (m *memoryOutbox) InsertTx(_ context.Context, _ *sql.Tx, entries []reset.Entry) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.entries = append(m.entries, entries...)
+	return nil
+}
+
+func (m *memoryOutbox) take() []reset.Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	entries := m.entries
+	m.entries = nil
+	return entries
+}
+
+// mailer keeps mails instead of sending them.
+type mailer struct {
+	mu      sync.Mutex
+	err     error
+	links   []reset.LinkMail
+	notices []reset.NoticeMail
+}
+
+func (m *mailer) SendLink(_ context.Context, l reset.LinkMail) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err == nil {
+		m.links = append(m.links, l)
+	}
+	return m.err
+}
+
+func (m *mailer) SendNotice(_ context.Context, n reset.NoticeMail) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err == nil {
+		m.notices = append(m.notices, n)
+	}
+	return m.err
+}
+
+func (m *mailer) copyLinks() []reset.LinkMail {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]reset.LinkMail(nil), m.links...)
+}
+
+func (m *mailer) copyNotices() []reset.NoticeMail {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]reset.NoticeMail(nil), m.notices...)
+}
