@@ -75,7 +75,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		HTTP:     config.HTTP{MaxInFlight: 256},
 		Log:      config.Log{Format: "json", Level: slog.LevelInfo},
 		Shutdown: config.Shutdown{Timeout: 30 * time.Second},
-		Outbox:   config.Outbox{Workers: 16},
+		Outbox:   config.Outbox{Workers: 48},
 	}
 	got := load(t, config.Source{})
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Config{})); diff != "" {
@@ -162,7 +162,7 @@ func TestHigherLayersWin(t *testing.T) {
 		{Path: "hash.time", Value: "5", Source: "environment SPAREKEY_HASH_TIME"}, // the last of two counts
 		{Path: "mail.service_name", Value: "File", Source: "file " + path},        // empty in the environment: not set
 		{Path: "log.format", Value: "text", Source: "default"},
-		{Path: "outbox.workers", Value: "16", Source: "default"},
+		{Path: "outbox.workers", Value: "48", Source: "default"},
 	}
 	for _, want := range tests {
 		if diff := cmp.Diff(want, value(t, cfg, want.Path)); diff != "" {

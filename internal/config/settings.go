@@ -177,7 +177,7 @@ func operationSettings() []Setting {
 			About: "how long a stopping server waits for what is under way",
 		}, time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.Shutdown.Timeout }),
 		number(Setting{
-			Path: "outbox.workers", Default: "16",
+			Path: "outbox.workers", Default: "48",
 			About: "outbox entries worked on at once",
 		}, "", 1, 256, func(c *Config) *int { return &c.Outbox.Workers }),
 	}

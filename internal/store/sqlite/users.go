@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/reset"
@@ -66,6 +68,11 @@ func readUsers(ctx context.Context, q querier, where string, args ...any) ([]res
 			last.Accounts = append(last.Accounts, m.account)
 		}
 	}
+	// Sorted here, since looking one user up is frequent and its few accounts
+	// are not worth SQLite's sorter.
+	for _, u := range users {
+		slices.SortFunc(u.Accounts, func(a, b reset.Account) int { return strings.Compare(a.Name, b.Name) })
+	}
 	return users, nil
 }
 
@@ -81,17 +88,17 @@ func oneUser(users []reset.User, err error) (reset.User, error) {
 
 // UserByKey returns the user whose address has that key, or ErrNoUser.
 func (s *Store) UserByKey(ctx context.Context, key string) (reset.User, error) {
-	return oneUser(readUsers(ctx, s.read, `WHERE u.email_key = ? ORDER BY a.name`, key))
+	return oneUser(readUsers(ctx, s.read, `WHERE u.email_key = ?`, key))
 }
 
 // UserByID returns a user, or ErrNoUser.
 func (s *Store) UserByID(ctx context.Context, id string) (reset.User, error) {
-	return oneUser(readUsers(ctx, s.read, `WHERE u.id = ? ORDER BY a.name`, id))
+	return oneUser(readUsers(ctx, s.read, `WHERE u.id = ?`, id))
 }
 
 // Users lists all users by address.
 func (s *Store) Users(ctx context.Context) ([]reset.User, error) {
-	return readUsers(ctx, s.read, `ORDER BY u.email_key, a.name`)
+	return readUsers(ctx, s.read, `ORDER BY u.email_key`)
 }
 
 // PasswordHash returns the user's PHC string, empty if there is no password yet, or ErrNoUser.
@@ -172,5 +179,5 @@ func (t *tx) Join(ctx context.Context, userID string, account int64) error {
 // UsersOfAccount lists the members of an account.
 func (t *tx) UsersOfAccount(ctx context.Context, account int64) ([]reset.User, error) {
 	return readUsers(context.WithoutCancel(ctx), t.sql, `WHERE u.id IN (SELECT user_id FROM memberships WHERE account_id = ?)
-		ORDER BY u.id, a.name`, account)
+		ORDER BY u.id`, account)
 }
