@@ -69,7 +69,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		Mail:     config.Mail{Connections: 8},
 		API:      config.API{RequireKey: true, MaxAddresses: 100, MaxBulk: 5000},
 		Request:  config.Request{TTL: time.Hour},
-		Hash:     config.Hash{Concurrency: cores, Queue: 16 * cores, Memory: 19456, Time: 2, Parallelism: 1},
+		Hash:     config.Hash{Concurrency: cores, Queue: 100 * cores, Memory: 19456, Time: 2, Parallelism: 1},
 		Password: config.Password{MinLength: 15, MaxLength: 1024},
 		Throttle: config.Throttle{Enabled: true, Client: 30, Guesses: 100},
 		HTTP:     config.HTTP{MaxInFlight: 256},
@@ -250,7 +250,7 @@ func TestServiceNameIsDerivedFromTheSender(t *testing.T) {
 func TestQueueFollowsConcurrency(t *testing.T) {
 	t.Parallel()
 	cfg := load(t, config.Source{Environ: []string{"SPAREKEY_HASH_CONCURRENCY=5"}})
-	if cfg.Hash.Queue != 80 {
+	if cfg.Hash.Queue != 500 {
 		t.Errorf("queue %d for 5 hashes at once", cfg.Hash.Queue)
 	}
 }

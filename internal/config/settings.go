@@ -12,8 +12,10 @@ import (
 )
 
 // queuePerHash is how many callers may wait per hash that may run at once: at
-// some 25 ms a hash the last of them waits well under a second.
-const queuePerHash = 16
+// some 10 to 20 ms a hash the last of them waits one or two seconds, which a
+// person who changes a password does not mind. Longer queues only keep people
+// waiting for what they have given up.
+const queuePerHash = 100
 
 // maxHashes is the highest hash.concurrency.
 const maxHashes = 1024
@@ -109,7 +111,7 @@ func hashSettings() []Setting {
 			About: "passwords hashed at once; each takes hash.memory",
 		}, "", 1, maxHashes, func(c *Config) *int { return &c.Hash.Concurrency }),
 		number(Setting{
-			Path: "hash.queue", Default: "16 × hash.concurrency", derive: queue,
+			Path: "hash.queue", Default: "100 × hash.concurrency", derive: queue,
 			About: "callers that may wait for their hash; further ones are asked to come back",
 		}, "", 0, 100_000, func(c *Config) *int { return &c.Hash.Queue }),
 		number(Setting{

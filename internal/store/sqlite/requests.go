@@ -80,7 +80,7 @@ func (t *tx) Purge(ctx context.Context, now, ended, jobs time.Time) error {
 }
 
 // collect reads all rows of a query.
-func collect[T any](ctx context.Context, db *sql.DB, scan func(interface{ Scan(...any) error }) (T, error), query string, args ...any) (list []T, err error) {
+func collect[T any](ctx context.Context, db querier, scan func(interface{ Scan(...any) error }) (T, error), query string, args ...any) (list []T, err error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, translate(err)

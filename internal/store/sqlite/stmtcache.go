@@ -109,12 +109,17 @@ func cacheable(text string) bool {
 }
 
 // QueryContext runs a query with the kept statement where there is one.
+//
+// A kept statement is not interrupted when ctx ends. It takes microseconds,
+// while the driver would start a goroutine and a progress handler to watch ctx;
+// and an interrupted write would roll everybody's transaction back. Waiting for
+// another process's lock is bounded by busy_timeout.
 func (c *cachingConn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
 	s := c.statement(ctx, text)
 	if s == nil {
 		return c.fullConn.QueryContext(ctx, text, args)
 	}
-	rows, err := s.query.QueryContext(ctx, args)
+	rows, err := s.query.QueryContext(context.WithoutCancel(ctx), args)
 	if err != nil {
 		return nil, err
 	}
@@ -122,13 +127,13 @@ func (c *cachingConn) QueryContext(ctx context.Context, text string, args []driv
 	return &cachedRows{Rows: rows, of: s}, nil
 }
 
-// ExecContext runs a statement with the kept one where there is one.
+// ExecContext runs a statement with the kept one where there is one; see QueryContext.
 func (c *cachingConn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
 	s := c.statement(ctx, text)
 	if s == nil {
 		return c.fullConn.ExecContext(ctx, text, args)
 	}
-	return s.exec.ExecContext(ctx, args)
+	return s.exec.ExecContext(context.WithoutCancel(ctx), args)
 }
 
 // Close finalises the kept statements before the connection.

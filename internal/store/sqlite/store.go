@@ -52,11 +52,26 @@ type Options struct {
 // so more would only cost memory.
 const readers = 4
 
+// reader reads. Its queries do not end with the caller's context: they take
+// microseconds, never wait for a writer, and watching a context would cost
+// database/sql a goroutine for each.
+type reader struct{ *sql.DB }
+
+// QueryContext is that of sql.DB, unwatched.
+func (r reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return r.DB.QueryContext(context.WithoutCancel(ctx), query, args...)
+}
+
+// QueryRowContext is that of sql.DB, unwatched.
+func (r reader) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return r.DB.QueryRowContext(context.WithoutCancel(ctx), query, args...)
+}
+
 // Store is a reset.Store and keeps the built-in directory's users.
 type Store struct {
 	path     string
 	write    *sql.DB // one connection
-	read     *sql.DB
+	read     reader
 	inserter Inserter
 	writer   *writer
 	log      *slog.Logger
@@ -81,7 +96,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.write.SetMaxOpenConns(1)
 	s.write.SetMaxIdleConns(1)
-	if s.read, err = open(o, "deferred", "query_only(1)"); err != nil {
+	if s.read.DB, err = open(o, "deferred", "query_only(1)"); err != nil {
 		return nil, errors.Join(err, s.write.Close())
 	}
 	s.read.SetMaxOpenConns(readers)

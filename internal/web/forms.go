@@ -1,0 +1,155 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sparekey/sparekey/internal/reset"
+)
+
+// maxForm is how long a form's body may be, in bytes: the longest password
+// (4,096 characters), percent-encoded, and room to spare.
+const maxForm = 64 << 10
+
+var (
+	errFormType  = &pageError{status: http.StatusUnsupportedMediaType, page: "formtype"}
+	errFormSize  = &pageError{status: http.StatusRequestEntityTooLarge, page: "toolarge"}
+	errFormShape = &pageError{status: http.StatusBadRequest, page: "badform"}
+)
+
+// field reads one field of a form, as typed. The field must be there exactly
+// once; what else the form holds is ignored, and so is the query.
+func field(w http.ResponseWriter, r *http.Request, name string) (string, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return "", errFormType
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return "", errFormSize
+	}
+	if err != nil {
+		return "", errFormShape
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil || len(values[name]) != 1 || !utf8.ValidString(values[name][0]) {
+		return "", errFormShape
+	}
+	return values[name][0], nil
+}
+
+// forgotForm is what the page /forgot shows.
+type forgotForm struct {
+	Email   string
+	Problem string
+}
+
+func (p *Pages) showForgot(w http.ResponseWriter, r *http.Request) {
+	p.show(w, r, http.StatusOK, "forgot", forgotForm{})
+}
+
+// postForgot asks for a link. Its answer is the same whether or not anybody has the address.
+func (p *Pages) postForgot(w http.ResponseWriter, r *http.Request) {
+	typed, err := field(w, r, "email")
+	if err != nil {
+		p.WriteError(w, r, err)
+		return
+	}
+	// Phones add a space after a completed word.
+	email := strings.TrimSpace(typed)
+	err = p.Service.Ask(r.Context(), p.caller(r), []string{email})
+	if e, ok := errors.AsType[*reset.Error](err); ok && e.Kind == reset.Invalid {
+		p.show(w, r, http.StatusBadRequest, "forgot", forgotForm{Email: typed, Problem: msgBadAddress})
+		return
+	}
+	if err != nil {
+		p.WriteError(w, r, err)
+		return
+	}
+	p.seeOther(w, r, "/sent")
+}
+
+// resetForm is what the page /reset shows.
+type resetForm struct {
+	MinLength        int
+	MultipleAccounts bool
+	Until            string
+	Problems         []string
+}
+
+func (p *Pages) showReset(w http.ResponseWriter, r *http.Request) {
+	p.resetPage(w, r, linkID(r), http.StatusOK, nil)
+}
+
+// resetPage shows the form, or why the link opens nothing.
+func (p *Pages) resetPage(w http.ResponseWriter, r *http.Request, id string, status int, problems []string) {
+	if id == "" {
+		p.show(w, r, http.StatusNotFound, "nolink", nil)
+		return
+	}
+	look, err := p.Service.Look(r.Context(), p.caller(r), id)
+	if err != nil {
+		p.failLink(w, r, err)
+		return
+	}
+	p.show(w, r, status, "reset", resetForm{
+		MinLength: p.MinLength, MultipleAccounts: look.MultipleAccounts, Until: until(look.ExpiresAt), Problems: problems,
+	})
+}
+
+// postReset changes the password. It logs nobody in (OWASP ASVS 6.4.3).
+func (p *Pages) postReset(w http.ResponseWriter, r *http.Request) {
+	id := linkID(r)
+	if id == "" {
+		p.show(w, r, http.StatusNotFound, "nolink", nil)
+		return
+	}
+	password, err := field(w, r, "password")
+	if err != nil {
+		p.WriteError(w, r, err)
+		return
+	}
+	_, err = p.Service.Reset(r.Context(), p.caller(r), id, password)
+	if err == nil {
+		p.clearLink(w)
+		p.seeOther(w, r, "/done")
+		return
+	}
+	e := reset.AsError(err)
+	switch e.Kind {
+	case reset.Invalid:
+		p.resetPage(w, r, id, http.StatusBadRequest, reasons(e))
+	case reset.Unavailable:
+		// The link still works, so the form comes again; the wait is said and set.
+		setRetryAfter(w.Header(), e.RetryAfter)
+		p.resetPage(w, r, id, http.StatusServiceUnavailable, []string{msgBusy})
+	default:
+		p.failLink(w, r, err)
+	}
+}
+
+// failLink shows why the link in the cookie opens nothing, and forgets it.
+func (p *Pages) failLink(w http.ResponseWriter, r *http.Request, err error) {
+	if reset.AsError(err).Kind == reset.Unauthorized {
+		p.clearLink(w)
+	}
+	p.WriteError(w, r, err)
+}
+
+// reasons are the policy's, one each.
+func reasons(e *reset.Error) []string {
+	refusals, ok := e.Details["password"].([]reset.Refusal)
+	if !ok {
+		return []string{e.Message}
+	}
+	list := make([]string, len(refusals))
+	for i, refusal := range refusals {
+		list[i] = sentence(refusal.Message)
+	}
+	return list
+}

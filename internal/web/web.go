@@ -1,0 +1,130 @@
+// Package web serves the pages: asking for a link, opening it, choosing a new
+// password. They work without JavaScript, in any browser with cookies.
+//
+// Whatever a page says stands in messages.go and templates/; whatever an answer
+// carries in its headers is decided in headers.go. The package keeps no state:
+// the only thing it remembers about anybody is the id of an opened link, in a
+// cookie of that person's own browser (link.go).
+package web
+
+import (
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/reset"
+)
+
+// Options are what the pages need from their surroundings.
+type Options struct {
+	Service *reset.Service // required
+	// BaseURL is where people reach the pages, without a trailing slash. Links
+	// and redirects are built from its path, never from what a request says of itself.
+	BaseURL string
+	// ServiceName is whose pages these are.
+	ServiceName string
+	// MinLength is the fewest characters of a password, as the policy has it.
+	MinLength int
+	// ClientOf names the network client behind a request, for limits. Required.
+	ClientOf func(*http.Request) string
+	Now      reset.Clock  // required
+	Log      *slog.Logger // required
+}
+
+// Pages serves the pages.
+type Pages struct {
+	Options
+	prefix  string // the path of BaseURL, such as "/auth", or empty
+	secure  bool   // BaseURL is https
+	pages   map[string]*template.Template
+	handler http.Handler
+}
+
+// New makes the pages. The caller strips the path of BaseURL from requests.
+func New(o Options) (*Pages, error) {
+	base, err := url.Parse(o.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pages{Options: o, prefix: strings.TrimSuffix(base.Path, "/"), secure: base.Scheme == "https"}
+	if p.pages, err = parsePages(); err != nil {
+		return nil, err
+	}
+	p.handler = p.routes()
+	return p, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
+
+// routes puts every path behind the headers, the guard against panics and the
+// guard against forms of other sites.
+func (p *Pages) routes() http.Handler {
+	mux := http.NewServeMux()
+	for path, methods := range map[string]map[string]http.HandlerFunc{
+		"/{$}":                         {http.MethodGet: p.redirect("/forgot")},
+		"/.well-known/change-password": {http.MethodGet: p.redirect("/forgot")},
+		"/forgot":                      {http.MethodGet: p.showForgot, http.MethodPost: p.postForgot},
+		"/sent":                        {http.MethodGet: p.static("sent", http.StatusOK)},
+		"/reset/{id}":                  {http.MethodGet: p.openLink},
+		"/reset":                       {http.MethodGet: p.showReset, http.MethodPost: p.postReset},
+		"/done":                        {http.MethodGet: p.static("done", http.StatusOK)},
+	} {
+		mux.Handle(path, p.methods(methods))
+	}
+	for name, asset := range assets {
+		mux.Handle("/assets/"+name, p.methods(map[string]http.HandlerFunc{http.MethodGet: asset.serve}))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.show(w, r, http.StatusNotFound, "missing", nil) })
+
+	// A form is taken from our own pages only (CSRF). Requests without
+	// Sec-Fetch-Site and Origin come from no browser that could be tricked.
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.show(w, r, http.StatusForbidden, "foreign", nil)
+	}))
+	return p.protected(guard.Handler(mux))
+}
+
+// methods picks the handler for the method; GET answers HEAD too.
+func (p *Pages) methods(handlers map[string]http.HandlerFunc) http.Handler {
+	allow := "GET, HEAD"
+	if handlers[http.MethodPost] != nil {
+		allow += ", POST"
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		if h := handlers[method]; h != nil {
+			h(w, r)
+			return
+		}
+		w.Header().Set("Allow", allow)
+		p.show(w, r, http.StatusMethodNotAllowed, "method", nil)
+	})
+}
+
+func (p *Pages) redirect(path string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { p.seeOther(w, r, path) }
+}
+
+// seeOther redirects to a page of ours. http.Redirect is not used, because it
+// makes a relative target absolute with the request's own path.
+func (p *Pages) seeOther(w http.ResponseWriter, _ *http.Request, path string) {
+	w.Header().Set("Location", p.prefix+path)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+func (p *Pages) static(page string, status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { p.show(w, r, status, page, nil) }
+}
+
+func (p *Pages) caller(r *http.Request) reset.Caller { return reset.Caller{Client: p.ClientOf(r)} }
+
+// until is a time for people, in UTC: nothing is known of where they are.
+func until(t time.Time) string { return t.UTC().Format("15:04 UTC on 2 January 2006") }
