@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/logs"
+	"github.com/sparekey/sparekey/internal/mail"
+)
+
+func newServe(c console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API and the pages, and send the mails",
+		Long: `Serve the API and the pages, and send the mails, until SIGTERM or SIGINT. Then
+what is under way is finished, for at most shutdown.timeout.
+
+Three settings have no default and are needed: base_url, mail.smtp and mail.from.
+Terminate TLS in front of it, and check the set-up first with: sparekey doctor`,
+		Example: `  SPAREKEY_BASE_URL=https://reset.example.com \
+  SPAREKEY_MAIL_SMTP=smtp://user:password@mail.example.com \
+  SPAREKEY_MAIL_FROM='Example <noreply@example.com>' \
+  SPAREKEY_DATABASE=sqlite:/var/lib/sparekey/sparekey.db \
+  sparekey serve`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return unlessStopped(cmd.Context(), serve(cmd.Context(), c, cmd))
+		},
+	}
+	config.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func serve(ctx context.Context, c console, cmd *cobra.Command) (err error) {
+	cfg, err := load(c, cmd, nil)
+	if err != nil {
+		return err
+	}
+	if err := config.Require(cfg, config.Needed("serve")...); err != nil {
+		return err
+	}
+	boundMemory(cfg)
+	log := logs.New(c.stderr, cfg.Log.Format, cfg.Log.Level)
+	mailer, err := newMailer(cfg, c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, mailer.Close(context.WithoutCancel(ctx))) }()
+	core, err := openCore(ctx, cfg, c.now, log, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, core.close()) }()
+	s, err := newService(core, mailer, nil)
+	if err != nil {
+		return err
+	}
+	l, err := listen(ctx, cfg.Listen)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, l)
+}
+
+// unlessStopped forgives a service that was told to stop while it was still
+// starting: what it broke off is no failure.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
+		return nil
+	}
+	return err
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, hintf(fmt.Errorf("listen on %s: %w", address, err),
+			"something else may be using the port; choose another with --listen HOST:PORT or SPAREKEY_LISTEN")
+	}
+	return l, nil
+}
+
+// run serves on l until ctx ends, then finishes what was begun: first the
+// requests, whose entries may still come, then the outbox.
+func (s *service) run(ctx context.Context, l net.Listener) (err error) {
+	if err := s.begin(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	s.log.InfoContext(ctx, "serving", "event", "serve.started", "listen", l.Addr().String(), "base_url", s.cfg.BaseURL, "version", version())
+	served := s.server.Serve(ctx, l)
+	s.log.InfoContext(ctx, "stopping", "event", "serve.stopping")
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Shutdown.Timeout)
+	defer cancel()
+	stopped := s.outbox.Stop(deadline)
+	s.log.InfoContext(ctx, "stopped", "event", "serve.stopped")
+	return errors.Join(served, stopped)
+}
+
+// begin takes hold of the database and starts the outbox.
+func (s *service) begin(ctx context.Context) error {
+	if err := s.store.LockForServing(); err != nil {
+		return err
+	}
+	reclaimed, err := s.store.ReclaimOutbox(ctx)
+	if err != nil {
+		return err
+	}
+	if reclaimed > 0 {
+		s.log.InfoContext(ctx, "taking up what an earlier process left", "event", "outbox.reclaimed", "entries", reclaimed)
+	}
+	return s.outbox.Start(ctx)
+}
+
+// newMailer makes what sends mails by SMTP.
+func newMailer(cfg *config.Config, c console, log *slog.Logger) (*mail.Mailer, error) {
+	server, err := mail.ParseServer(cfg.Mail.SMTP.Reveal())
+	if err != nil {
+		return nil, &failure{cause: err, hint: "set SPAREKEY_MAIL_SMTP, such as smtp://user:password@mail.example.com", code: exitUsage}
+	}
+	return mail.New(mail.Options{
+		Server: server, From: cfg.Mail.From, ServiceName: cfg.Mail.ServiceName, BaseURL: cfg.BaseURL,
+		Connections: cfg.Mail.Connections, Now: c.now, Log: log,
+	})
+}

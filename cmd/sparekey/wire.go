@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/directory/builtin"
+	"github.com/sparekey/sparekey/internal/httpapi"
+	"github.com/sparekey/sparekey/internal/httpserver"
+	"github.com/sparekey/sparekey/internal/logs"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/password"
+	"github.com/sparekey/sparekey/internal/reset"
+	"github.com/sparekey/sparekey/internal/store/sqlite"
+	"github.com/sparekey/sparekey/internal/throttle"
+	"github.com/sparekey/sparekey/internal/web"
+)
+
+// core is what every command that touches data works with.
+type core struct {
+	cfg    *config.Config
+	now    reset.Clock
+	log    *slog.Logger
+	store  *sqlite.Store
+	policy *password.Policy
+	users  *builtin.Directory
+	hasher *password.Hasher
+}
+
+// openCore opens the database and migrates it. create says whether a database
+// that is not there is made; a command that only reads had better say that it is missing.
+func openCore(ctx context.Context, cfg *config.Config, now reset.Clock, log *slog.Logger, create bool) (*core, error) {
+	if _, err := os.Stat(cfg.Database.Path); !create && errors.Is(err, os.ErrNotExist) {
+		return nil, hintf(errors.New("there is no database at "+cfg.Database.Path),
+			"name the right one with --database sqlite:PATH or SPAREKEY_DATABASE, or make it: sparekey migrate")
+	}
+	policy, err := password.NewPolicy(cfg.Password.MinLength, cfg.Password.MaxLength)
+	if err != nil {
+		return nil, err
+	}
+	params := password.Params{MemoryKiB: cfg.Hash.Memory, Time: cfg.Hash.Time, Parallelism: cfg.Hash.Parallelism}
+	hasher, err := password.NewHasher(params, cfg.Hash.Concurrency, cfg.Hash.Queue, now)
+	if err != nil {
+		return nil, err
+	}
+	store, err := sqlite.Open(ctx, sqlite.Options{
+		Path: cfg.Database.Path, Log: log,
+		Inserter: func(d sqlite.RiverDriver) (sqlite.Inserter, error) { return outbox.NewInserter(d) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	applied, err := store.Migrate(ctx)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	if len(applied) > 0 {
+		log.InfoContext(ctx, "database migrated", "event", "database.migrated", "versions", applied)
+	}
+	return &core{
+		cfg: cfg, now: now, log: log, store: store, policy: policy, hasher: hasher,
+		users: builtin.New(store, hasher, policy, now),
+	}, nil
+}
+
+// keys returns the API keys for a command, where nobody guesses.
+func (c *core) keys() *reset.Keys { return reset.NewKeys(c.store, throttle.Off{}, c.now) }
+
+func (c *core) close() error { return c.store.Close() }
+
+// service is everything that runs while serving.
+type service struct {
+	*core
+	outbox *outbox.Outbox[*sql.Tx]
+	server *httpserver.Server
+}
+
+// newService wires the service: store, directory, mailer, domain, outbox, API,
+// pages, server, in this order. dev may be nil.
+func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error) {
+	cfg := c.cfg
+	base, err := url.Parse(cfg.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	var limits reset.Throttle = throttle.Off{}
+	if cfg.Throttle.Enabled {
+		limits = throttle.New(throttle.Defaults(cfg.Throttle.Client, cfg.Throttle.Guesses), c.store)
+	}
+	domain := reset.Config{
+		BaseURL: cfg.BaseURL, TTL: cfg.Request.TTL,
+		MaxAddresses: cfg.API.MaxAddresses, MaxBulk: cfg.API.MaxBulk,
+	}
+	resets := reset.NewService(domain, c.store, c.users, c.policy, limits, c.now, c.log)
+	courier := reset.NewCourier(domain, c.store, c.users, mailer, c.now, c.log)
+	work, err := outbox.New(c.store.RiverDriver(), courier, outbox.Options{Workers: cfg.Outbox.Workers, Now: c.now, Log: c.log})
+	if err != nil {
+		return nil, err
+	}
+	clientOf := httpserver.ClientOf(cfg.HTTP.TrustedProxies)
+	api := httpapi.New(httpapi.Options{
+		Service: resets, Keys: reset.NewKeys(c.store, limits, c.now),
+		RequireKey: cfg.API.RequireKey, CORSOrigins: cfg.API.CORSOrigins, ClientOf: clientOf, Log: c.log,
+	})
+	pages, err := web.New(web.Options{
+		Service: resets, BaseURL: cfg.BaseURL, ServiceName: cfg.Mail.ServiceName,
+		MinLength: cfg.Password.MinLength, ClientOf: clientOf, Now: c.now, Log: c.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	server := httpserver.New(httpserver.Options{
+		API:   httpserver.Surface{Handler: api, Refuse: httpapi.WriteError},
+		Pages: httpserver.Surface{Handler: pages, Refuse: pages.WriteError},
+		Dev:   dev, BasePath: base.Path,
+		MaxInFlight: cfg.HTTP.MaxInFlight,
+		Ready:       c.store.Ready, WithRequestID: logs.WithRequestID,
+		ShutdownTimeout: cfg.Shutdown.Timeout, Now: c.now, Log: c.log,
+	})
+	return &service{core: c, outbox: work, server: server}, nil
+}
