@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// sink is a local SMTP server (RFC 5321) that takes every mail, counts it and
+// forgets it. It does as little as the protocol allows, because it shares the
+// cores with what is measured.
+type sink struct {
+	l     net.Listener
+	count atomic.Int64
+	wg    sync.WaitGroup
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+}
+
+func startSink(ctx context.Context) (*sink, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &sink{l: l, conns: make(map[net.Conn]bool)}
+	s.wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s.keep(c, true)
+			s.wg.Go(func() {
+				defer s.keep(c, false)
+				_ = s.converse(c)
+			})
+		}
+	})
+	return s, nil
+}
+
+func (s *sink) keep(c net.Conn, open bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if open {
+		s.conns[c] = true
+		return
+	}
+	delete(s.conns, c)
+	_ = c.Close()
+}
+
+func (s *sink) url() string { return "smtp://" + s.l.Addr().String() }
+
+// close ends the server and waits for its conversations.
+func (s *sink) close() {
+	_ = s.l.Close()
+	s.mu.Lock()
+	for c := range s.conns {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+var endOfData = []byte(".\r\n")
+
+func (s *sink) converse(c net.Conn) error {
+	in := bufio.NewReaderSize(c, 16<<10)
+	say := func(reply string) error {
+		_, err := io.WriteString(c, reply)
+		return err
+	}
+	if err := say("220 sink.example.com ESMTP\r\n"); err != nil {
+		return err
+	}
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		reply := "250 ok\r\n"
+		switch verb := string(bytes.ToUpper(line[:min(4, len(line))])); verb {
+		case "EHLO":
+			reply = "250-sink.example.com\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 PIPELINING\r\n"
+		case "DATA":
+			if err := say("354 go on\r\n"); err != nil {
+				return err
+			}
+			for {
+				line, err := in.ReadSlice('\n')
+				if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+					return err
+				}
+				if bytes.Equal(line, endOfData) {
+					break
+				}
+			}
+			s.count.Add(1)
+		case "QUIT":
+			return say("221 bye\r\n")
+		}
+		if err := say(reply); err != nil {
+			return err
+		}
+	}
+}
