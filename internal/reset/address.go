@@ -1,6 +1,8 @@
 package reset
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"net/mail"
 	"strings"
@@ -64,12 +66,16 @@ func ParseAddress(s string) (Address, error) {
 	if len(local) > maxLocalPart {
 		return bad("the part before the @ is longer than 64 bytes")
 	}
-	ascii, err := domainProfile.ToASCII(lowerASCII(domain))
-	if err != nil || !strings.Contains(ascii, ".") || strings.HasSuffix(ascii, ".") {
+	domain = lowerASCII(domain)
+	ascii, err := domainProfile.ToASCII(domain)
+	if err != nil || hasFalseALabel(domain) || !strings.Contains(ascii, ".") || strings.HasSuffix(ascii, ".") {
 		return bad("the part after the @ is not a domain name")
 	}
 	if isNumber(ascii[strings.LastIndexByte(ascii, '.')+1:]) {
 		return bad("the part after the @ is an IP address")
+	}
+	if len(local)+1+len(ascii) > maxAddress {
+		return bad("it is longer than 254 bytes, its domain in ASCII")
 	}
 	return Address{raw: s, key: lowerASCII(local) + "@" + ascii, at: len(local) + 1}, nil
 }
@@ -93,6 +99,9 @@ func (a Address) String() string {
 	return "[redacted]@" + a.key[a.at:]
 }
 
+// Format hides all but the domain, whatever the verb: without it %#v and %d would show the fields.
+func (a Address) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, a.String()) }
+
 // LogValue hides all but the domain.
 func (a Address) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
@@ -104,6 +113,18 @@ func lowerASCII(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// hasFalseALabel reports whether a label has the prefix of an A-label and
+// characters that none can have (RFC 5890, 2.3.2.1). ToASCII would take
+// "xn--ä-" for "ä": another domain's name.
+func hasFalseALabel(domain string) bool {
+	for label := range strings.SplitSeq(domain, ".") {
+		if strings.HasPrefix(label, "xn--") && strings.ContainsFunc(label, func(r rune) bool { return r > unicode.MaxASCII }) {
+			return true
+		}
+	}
+	return false
 }
 
 func isNumber(s string) bool {

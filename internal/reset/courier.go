@@ -65,12 +65,12 @@ func (c *Courier) MailLink(ctx context.Context, e LinkEntry) error {
 	}
 	defer unlock()
 
-	user, err := c.directory.UserByAddress(ctx, address)
-	if err != nil && !errors.Is(err, ErrNoUser) {
-		return err
-	}
-	if err != nil || !user.MayReset() || e.Account != 0 && !user.MemberOf(e.Account) {
+	user, err := c.recipient(ctx, e, address)
+	if errors.Is(err, ErrNoUser) {
 		return c.outcome(ctx, e, OutcomeUnknown)
+	}
+	if err != nil {
+		return err
 	}
 	id, now := NewID(), c.now()
 	expires := now.Add(c.cfg.TTL)
@@ -78,11 +78,45 @@ func (c *Courier) MailLink(ctx context.Context, e LinkEntry) error {
 	if err != nil {
 		return err
 	}
-	err = c.mailer.SendLink(ctx, LinkMail{User: user, Link: c.cfg.BaseURL + "/reset/" + id.Reveal(), ExpiresAt: expires})
+	// Whoever disabled the user since the look-up closed the requests that were
+	// open then, and this one was not among them. So look again, now that it is.
+	again, err := c.recipient(ctx, e, address)
+	if errors.Is(err, ErrNoUser) || err == nil && again.ID != user.ID {
+		return c.takeBack(ctx, e, user.ID)
+	}
+	if err != nil {
+		return err
+	}
+	err = c.mailer.SendLink(ctx, LinkMail{User: again, Link: c.cfg.BaseURL + "/reset/" + id.Reveal(), ExpiresAt: expires})
 	if err != nil {
 		return err
 	}
 	return c.outcome(ctx, e, OutcomeSent)
+}
+
+// recipient returns the user whom an entry may mail a link to, or ErrNoUser.
+func (c *Courier) recipient(ctx context.Context, e LinkEntry, address Address) (User, error) {
+	user, err := c.directory.UserByAddress(ctx, address)
+	if err != nil {
+		return User{}, err
+	}
+	if !user.MayReset() || e.Account != 0 && !user.MemberOf(e.Account) {
+		return User{}, ErrNoUser
+	}
+	return user, nil
+}
+
+// takeBack closes what was opened for a user who may not have it any more.
+func (c *Courier) takeBack(ctx context.Context, e LinkEntry, userID string) error {
+	now := c.now()
+	err := c.store.Update(ctx, func(tx Tx) error {
+		_, err := tx.CloseRequests(ctx, userID, now)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.outcome(ctx, e, OutcomeUnknown)
 }
 
 // MailNotice tells the user that the password was changed (NIST SP 800-63B-4, 4.6;

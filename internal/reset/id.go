@@ -3,6 +3,8 @@ package reset
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
+	"io"
 	"log/slog"
 	"regexp"
 
@@ -45,8 +47,8 @@ func (id ID) Reveal() string { return id.s }
 // String hides the secret.
 func (id ID) String() string { return "[redacted]" }
 
-// GoString hides the secret.
-func (id ID) GoString() string { return "[redacted]" }
+// Format hides the secret, whatever the verb: without it %#v and %d would show it.
+func (id ID) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, id.String()) }
 
 // LogValue hides the secret.
 func (id ID) LogValue() slog.Value { return slog.StringValue("[redacted]") }

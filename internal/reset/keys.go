@@ -68,18 +68,22 @@ func (k *Keys) Authenticate(ctx context.Context, client, header string) (Key, er
 		return Key{}, err
 	}
 	key, err := k.find(ctx, header)
+	wrong := ""
 	switch {
 	case errors.Is(err, ErrNoKey):
-		if err := k.throttle.WrongGuess(ctx, caller, now); err != nil {
-			return Key{}, err
-		}
-		return Key{}, errBadKey("this key is not known")
+		wrong = "this key is not known"
 	case err != nil:
 		return Key{}, err
 	case !key.RevokedAt.IsZero():
-		return Key{}, errBadKey("this key was revoked")
+		wrong = "this key was revoked"
 	case !key.ExpiresAt.IsZero() && !now.Before(key.ExpiresAt):
-		return Key{}, errBadKey("this key has expired")
+		wrong = "this key has expired"
+	}
+	if wrong != "" {
+		if err := k.throttle.WrongGuess(ctx, caller, now); err != nil {
+			return Key{}, err
+		}
+		return Key{}, errBadKey(wrong)
 	}
 	if now.Sub(key.LastUsedAt) >= lastUsedGrain {
 		// Worth knowing, not worth failing for.
@@ -92,9 +96,10 @@ func errBadKey(why string) *Error {
 	return &Error{Kind: Unauthorized, Code: CodeNotAuthorized, Message: why + "; make one with: sparekey key create"}
 }
 
-// find takes "KEY" or "PREFIX KEY".
+// find takes "KEY" or "PREFIX KEY". A comma means that several headers were
+// joined (RFC 9110, 5.3); which of them counts is nothing to guess about.
 func (k *Keys) find(ctx context.Context, header string) (Key, error) {
-	if len(header) > 512 {
+	if len(header) > 512 || strings.Contains(header, ",") {
 		return Key{}, ErrNoKey
 	}
 	prefix, secret, two := strings.Cut(header, " ")

@@ -153,7 +153,7 @@ func (s *Service) Look(ctx context.Context, c Caller, id string) (Metadata, erro
 // set the password, close the user's other requests and enqueue the notice.
 // Of any number of simultaneous calls with one id exactly one succeeds.
 func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID, error) {
-	digest, user, _, parsed, err := s.open(ctx, c, id)
+	digest, user, req, parsed, err := s.open(ctx, c, id)
 	if err != nil {
 		return ID{}, err
 	}
@@ -177,6 +177,9 @@ func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID,
 		}
 		return tx.Enqueue(ctx, NoticeEntry{UserID: user.ID, ChangedAt: now})
 	})
+	if errors.Is(err, ErrNoRequest) && !now.Before(req.ExpiresAt) {
+		return ID{}, errExpired // while the password was made ready
+	}
 	if errors.Is(err, ErrNoRequest) {
 		s.log.InfoContext(ctx, "link was used or closed by somebody faster", "event", "reset.race", "user_id", user.ID)
 		return ID{}, errInactive
@@ -218,9 +221,10 @@ func (s *Service) open(ctx context.Context, c Caller, id string) (Digest, User, 
 		return fail(err)
 	}
 	switch {
-	// A key of another account learns nothing, not even that the id was right.
+	// A key of another account learns nothing, not even that the id was right:
+	// it is answered, and counted, like a wrong guess.
 	case c.Key != nil && c.Key.Account != 0 && !user.MemberOf(c.Key.Account):
-		return fail(errUnknownID)
+		return fail(s.wrongGuess(ctx, c, now))
 	case err != nil || !user.MayReset():
 		return fail(errInactive)
 	case req.State != StateOpen:

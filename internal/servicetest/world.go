@@ -45,9 +45,11 @@ type World struct {
 type Option func(*options)
 
 type options struct {
-	throttle bool
-	busy     time.Duration
-	log      *slog.Logger
+	throttle  bool
+	busy      time.Duration
+	log       *slog.Logger
+	directory func(reset.Directory) reset.Directory
+	mailer    func(reset.Mailer) reset.Mailer
 }
 
 // WithThrottle switches the throttle on, with the default limits.
@@ -59,10 +61,25 @@ func WithBusyTimeout(d time.Duration) Option { return func(o *options) { o.busy 
 // WithLog sets where the domain logs to; by default nowhere.
 func WithLog(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 
+// WithDirectory puts something between the domain and the directory, such as
+// one that fails or waits. World.Users stays the directory behind it.
+func WithDirectory(wrap func(reset.Directory) reset.Directory) Option {
+	return func(o *options) { o.directory = wrap }
+}
+
+// WithMailer puts something between the domain and the mailer, such as one that fails or waits.
+func WithMailer(wrap func(reset.Mailer) reset.Mailer) Option {
+	return func(o *options) { o.mailer = wrap }
+}
+
 // New makes a World that ends with the test.
 func New(t testing.TB, opts ...Option) *World {
 	t.Helper()
-	o := options{log: slog.New(slog.DiscardHandler)}
+	o := options{
+		log:       slog.New(slog.DiscardHandler),
+		directory: func(d reset.Directory) reset.Directory { return d },
+		mailer:    func(m reset.Mailer) reset.Mailer { return m },
+	}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -92,9 +109,10 @@ func New(t testing.TB, opts ...Option) *World {
 		limits = throttle.New(throttle.Defaults(30, 100), w.Store)
 	}
 	cfg := reset.Config{BaseURL: BaseURL, TTL: time.Hour, MaxAddresses: 100, MaxBulk: 5000}
-	w.Service = reset.NewService(cfg, w.Store, w.Users, policy, limits, w.Clock.Now, o.log)
+	directory := o.directory(w.Users)
+	w.Service = reset.NewService(cfg, w.Store, directory, policy, limits, w.Clock.Now, o.log)
 	w.Keys = reset.NewKeys(w.Store, limits, w.Clock.Now)
-	w.Courier = reset.NewCourier(cfg, w.Store, w.Users, w.mail, w.Clock.Now, o.log)
+	w.Courier = reset.NewCourier(cfg, w.Store, directory, o.mailer(w.mail), w.Clock.Now, o.log)
 	return w
 }
 
@@ -163,6 +181,9 @@ func (w *World) Pending() []reset.Entry {
 	defer w.outbox.mu.Unlock()
 	return append([]reset.Entry(nil), w.outbox.entries...)
 }
+
+// TakeOutbox empties the outbox and returns what was in it, oldest first.
+func (w *World) TakeOutbox() []reset.Entry { return w.outbox.take() }
 
 // WorkOutbox works everything in the outbox once, in order. What is
 // undeliverable is given up; any other failure fails the test.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -142,6 +143,10 @@ type NewUser struct {
 // The longest names of users and accounts, in bytes: they go into mail headers and pages.
 const maxName = 200
 
+// localeForm is the form of a language tag (RFC 5646, 2.1, without its few
+// grandfathered ones), at most six parts, or nothing. Whether there is such a language is not asked.
+var localeForm = regexp.MustCompile(`^([A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,5})?$`)
+
 // Add adds a user.
 func (d *Directory) Add(ctx context.Context, n NewUser) (reset.User, error) {
 	u, err := n.user()
@@ -168,6 +173,9 @@ func (n NewUser) user() (reset.User, error) {
 	name, err := cleanName("a user's name", n.Name)
 	if err != nil {
 		return reset.User{}, err
+	}
+	if !localeForm.MatchString(n.Locale) {
+		return reset.User{}, reset.Invalidf("a locale is a language tag such as de or pt-BR")
 	}
 	for _, account := range n.Accounts {
 		if _, _, err := accountName(account); err != nil {

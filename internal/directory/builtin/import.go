@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"bufio"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -43,7 +44,7 @@ type HashCheck func(encoded string) error
 // password_hash; columns after the first optional; accounts separated by ';').
 // It answers ImportErrors if any line is bad.
 func ReadImport(r io.Reader, check HashCheck) ([]ImportUser, error) {
-	c := csv.NewReader(r)
+	c := csv.NewReader(withoutMark(r))
 	c.ReuseRecord = true
 	header, err := c.Read()
 	if errors.Is(err, io.EOF) {
@@ -54,7 +55,8 @@ func ReadImport(r io.Reader, check HashCheck) ([]ImportUser, error) {
 	}
 	columns, err := readHeader(header)
 	if err != nil {
-		return nil, ImportErrors{{Line: 1, Message: err.Error()}}
+		line, _ := c.FieldPos(0) // blank lines may be in front
+		return nil, ImportErrors{{Line: line, Message: err.Error()}}
 	}
 	var (
 		users  []ImportUser
@@ -93,9 +95,22 @@ func ReadImport(r io.Reader, check HashCheck) ([]ImportUser, error) {
 	return users, nil
 }
 
+// withoutMark passes over the byte order mark that spreadsheets write. It has
+// to go before the CSV is read: behind it, a quote would be in the middle of a field.
+func withoutMark(r io.Reader) io.Reader {
+	const mark = "\ufeff"
+	b := bufio.NewReader(r)
+	if start, err := b.Peek(len(mark)); err == nil && string(start) == mark {
+		_, _ = b.Discard(len(mark)) // they are in the buffer
+	}
+	return b
+}
+
 func csvFault(err error) LineError {
 	if e, ok := errors.AsType[*csv.ParseError](err); ok {
-		return LineError{e.Line, "not readable as CSV: " + e.Err.Error()}
+		// Where the record begins: a quote that is never closed is noticed at
+		// the end of the file, where nobody would look for it.
+		return LineError{e.StartLine, "not readable as CSV: " + e.Err.Error()}
 	}
 	return LineError{1, err.Error()}
 }
@@ -104,9 +119,6 @@ func csvFault(err error) LineError {
 func readHeader(header []string) ([]string, error) {
 	columns := make([]string, len(header))
 	for i, name := range header {
-		if i == 0 {
-			name = strings.TrimPrefix(name, "\ufeff") // spreadsheets write a byte order mark
-		}
 		name = strings.ToLower(strings.TrimSpace(name))
 		switch {
 		case !slices.Contains(importColumns, name):

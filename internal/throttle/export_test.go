@@ -1,0 +1,11 @@
+package throttle
+
+// MaxRemembered is the bound of Remembered.
+const MaxRemembered = maxRemembered
+
+// Remembered is how many callers are remembered as being over a limit.
+func (l *Limiter) Remembered() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.over)
+}
