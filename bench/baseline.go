@@ -49,7 +49,7 @@ func hashRate(ctx context.Context, period time.Duration) (float64, error) {
 	return rate(ctx, runtime.NumCPU(), period, func(_, _ int) error {
 		salt := make([]byte, 16)
 		_, _ = rand.Read(salt)
-		argon2.IDKey([]byte("correct horse battery staple"), salt, uint32(p.Time), uint32(p.MemoryKiB), uint8(p.Parallelism), 32) //nolint:gosec // small constants
+		argon2.IDKey([]byte("correct horse battery staple"), salt, uint32(p.Time), uint32(p.MemoryKiB), uint8(p.Parallelism), 32)
 		return nil
 	})
 }

@@ -44,7 +44,7 @@ func email(i int) string { return fmt.Sprintf("user%04d@example.test", i) }
 // line, and starts the mail server.
 func (b *bench) prepare(ctx context.Context) (err error) {
 	b.binary = filepath.Join(b.dir, "sparekey")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.binary, "./cmd/sparekey") //nolint:gosec // fixed arguments
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.binary, "./cmd/sparekey")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, out)
@@ -70,7 +70,7 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 
 // sparekey runs one command line.
 func (b *bench) sparekey(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, b.binary, args...) //nolint:gosec // what we have just built
+	cmd := exec.CommandContext(ctx, b.binary, args...)
 	cmd.Env = b.environ()
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -166,9 +166,9 @@ func (b *bench) requests(ctx context.Context) error {
 	figure, base, err := sandwich(
 		func() (float64, error) { return b.insertRate(ctx, b.period/2) },
 		func() (float64, error) {
-			f, err := rateHTTP(ctx, b.service.addr, workers, b.period, func(c *caller, w, i int) error {
+			f, err := rateHTTP(ctx, b.service.addr, b.period, func(c *caller, w, i int) error {
 				method, path, key, body := b.ask(w + i*workers)
-				return c.do(method, path, key, body, 200)
+				return c.do(method, path, key, body)
 			})
 			return f, errors.Join(err, b.drained(ctx))
 		})
@@ -205,13 +205,13 @@ func (b *bench) metadata(ctx context.Context) error {
 	defer bare.stop()
 	figure, base, err := sandwich(
 		func() (float64, error) {
-			return rateHTTP(ctx, bare.addr, workers, b.period/2, func(c *caller, w, i int) error {
-				return c.do("POST", "/", "", `{"id":"`+b.ids[(w+i*workers)%users]+`","multiple_accounts":false}`, 200)
+			return rateHTTP(ctx, bare.addr, b.period/2, func(c *caller, w, i int) error {
+				return c.do("POST", "/", "", `{"id":"`+b.ids[(w+i*workers)%users]+`","multiple_accounts":false}`)
 			})
 		},
 		func() (float64, error) {
-			return rateHTTP(ctx, b.service.addr, workers, b.period, func(c *caller, w, i int) error {
-				return c.do("GET", "/api/1.0/reset-password/metadata/"+b.ids[(w+i*workers)%users], b.key, "", 200)
+			return rateHTTP(ctx, b.service.addr, b.period, func(c *caller, w, i int) error {
+				return c.do("GET", "/api/1.0/reset-password/metadata/"+b.ids[(w+i*workers)%users], b.key, "")
 			})
 		})
 	b.rows = append(b.rows, row{
@@ -225,12 +225,12 @@ func (b *bench) resets(ctx context.Context) error {
 	figure, base, err := sandwich(
 		func() (float64, error) { return hashRate(ctx, b.period/2) },
 		func() (float64, error) {
-			return rateHTTP(ctx, b.service.addr, workers, b.period, func(c *caller, w, i int) error {
+			return rateHTTP(ctx, b.service.addr, b.period, func(c *caller, w, i int) error {
 				n := w + i*workers
 				if n >= users {
 					return errEnough
 				}
-				return c.do("POST", "/api/1.0/reset-password/reset/"+b.ids[n], b.key, `{"password":"correct horse battery staple"}`, 200)
+				return c.do("POST", "/api/1.0/reset-password/reset/"+b.ids[n], b.key, `{"password":"correct horse battery staple"}`)
 			})
 		})
 	b.rows = append(b.rows, row{
@@ -258,9 +258,9 @@ func (b *bench) mails(ctx context.Context) error {
 			counted = errors.New("nothing was counted")
 		}
 	})
-	accepted, err := rateHTTP(ctx, b.service.addr, workers, 2*b.period+2*warm, func(c *caller, w, i int) error {
+	accepted, err := rateHTTP(ctx, b.service.addr, 2*b.period+2*warm, func(c *caller, w, i int) error {
 		method, path, key, body := b.ask(w + i*workers)
-		return c.do(method, path, key, body, 200)
+		return c.do(method, path, key, body)
 	})
 	wg.Wait()
 	b.rows = append(b.rows, row{

@@ -42,7 +42,7 @@ func startBare(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, bareArg) //nolint:gosec // ourselves
+	cmd := exec.CommandContext(ctx, self, bareArg)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (b *bench) startService(ctx context.Context) (p *process, took time.Duratio
 		return nil, 0, err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.CommandContext(ctx, b.binary, "serve") //nolint:gosec // what we have just built
+	cmd := exec.CommandContext(ctx, b.binary, "serve")
 	cmd.Env = append(b.environ(), "SPAREKEY_LISTEN="+addr)
 	cmd.Stdout, cmd.Stderr = log, log
 	start := time.Now()

@@ -86,7 +86,7 @@ func (w *world) kill(t *testing.T) { w.server.end(t, syscall.SIGKILL) }
 var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: people}}
 
 func (w *world) call(method, path, body string) (status int, answer string, err error) {
-	req, err := http.NewRequest(method, w.url(path), strings.NewReader(body)) //nolint:noctx // the client has a deadline
+	req, err := http.NewRequest(method, w.url(path), strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
 	}

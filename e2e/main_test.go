@@ -131,7 +131,7 @@ func (s *server) waitFor(t *testing.T, text string) string {
 func start(t *testing.T, env []string, args ...string) *server {
 	t.Helper()
 	s := &server{
-		cmd:    exec.Command(binary, args...), //nolint:noctx // it must outlive nothing: the clean-up below ends it
+		cmd:    exec.Command(binary, args...),
 		output: &output{changed: make(chan struct{})},
 		ended:  make(chan struct{}),
 	}

@@ -188,8 +188,10 @@ func TestAnySubsetOfSourcesYieldsTheHighest(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "c.yaml")
 	// Settings that take any number, duration, truth or text that valid draws.
-	names := []string{"api.max_bulk", "hash.queue", "hash.memory", "throttle.client", "throttle.guesses", "http.max_in_flight",
-		"api.require_key", "throttle.enabled", "request.ttl", "shutdown.timeout", "mail.service_name"}
+	names := []string{
+		"api.max_bulk", "hash.queue", "hash.memory", "throttle.client", "throttle.guesses", "http.max_in_flight",
+		"api.require_key", "throttle.enabled", "request.ttl", "shutdown.timeout", "mail.service_name",
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		name := rapid.SampledFrom(names).Draw(rt, "setting")
 		settings := config.Settings()

@@ -99,7 +99,7 @@ func readSecretFile(path, source string) given {
 	if err != nil {
 		return fail(why(err))
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	contents, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	if err == nil && len(contents) > maxSecretFile {
 		return fail("it is larger than 64 KiB")

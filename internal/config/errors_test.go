@@ -35,7 +35,7 @@ func TestValuesThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ setting, value, problem string }{
 		{"database", "postgres://u:p@h/db", "names a kind of database that is not supported; only sqlite is so far"},
-		{"database", "data.db", "does not begin with sqlite:"},
+		{"database", "data.db", "lacks the prefix sqlite: at its beginning"},
 		{"database", "sqlite:", "names no file"},
 		{"database", "sqlite:dir/", "names no file"},
 		{"database", "sqlite://data.db", "has // after sqlite: without a third slash"},
@@ -281,9 +281,11 @@ func TestFaultsNeverTellASecret(t *testing.T) {
 	t.Parallel()
 	const canary = "c4n4ry"
 	path := filepath.Join(t.TempDir(), "c.yaml")
-	templates := []string{"mail: {smtp: [X]}", "mail: {smtp: {X: 1}}", "mail: X", "mail: {smtp: *X}", "mail: {smtp: !!int X}", "X", "'u:X@h': 1",
+	templates := []string{
+		"mail: {smtp: [X]}", "mail: {smtp: {X: 1}}", "mail: X", "mail: {smtp: *X}", "mail: {smtp: !!int X}", "X", "'u:X@h': 1",
 		"mail: {smtp: 'X", "base_url: 'https://u:X@h'", "database: 'postgres://u:X@h'", "api: {cors_origins: ['https://u:X@h']}", "mail: {from: X}",
-		"listen: X", "hash: {time: X}", "request: {ttl: X}", "log: {level: X, format: X}", "http: {trusted_proxies: X}", "%X: 1", "a: &X\n  b: *Y", "? [X]\n: 1", "!X a"}
+		"listen: X", "hash: {time: X}", "request: {ttl: X}", "log: {level: X, format: X}", "http: {trusted_proxies: X}", "%X: 1", "a: &X\n  b: *Y", "? [X]\n: 1", "!X a",
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		yaml := strings.ReplaceAll(rapid.SampledFrom(templates).Draw(rt, "file"), "X", canary)
 		if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,8 +51,15 @@ func TestSlipsAreCounted(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "ac", 1}, {"abc", "abxc", 1},
-		{"abc", "axc", 1}, {"smtp", "smpt", 1}, {"ab", "ba", 1}, {"kitten", "sitting", 3},
+		{"", "", 0},
+		{"", "abc", 3},
+		{"abc", "abc", 0},
+		{"abc", "ac", 1},
+		{"abc", "abxc", 1},
+		{"abc", "axc", 1},
+		{"smtp", "smpt", 1},
+		{"ab", "ba", 1},
+		{"kitten", "sitting", 3},
 	} {
 		if got, back := slips(tt.a, tt.b), slips(tt.b, tt.a); got != tt.want || back != tt.want {
 			t.Errorf("slips(%q, %q) = %d and back %d, want %d", tt.a, tt.b, got, back, tt.want)
@@ -103,7 +111,11 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		for _, fault := range err.(*Error).Faults {
+		faults, ok := errors.AsType[*Error](err)
+		if !ok {
+			t.Fatalf("an error of another type: %v", err)
+		}
+		for _, fault := range faults.Faults {
 			if strings.ContainsAny(fault.String(), "\n\r") || fault.Fix == "" {
 				t.Fatalf("not a line that says what to do: %q", fault)
 			}

@@ -138,7 +138,7 @@ func parseDatabase(s string) (Database, error) {
 	scheme, path, ok := strings.Cut(strings.TrimSpace(s), ":")
 	switch {
 	case !ok:
-		return Database{}, errors.New("does not begin with sqlite:")
+		return Database{}, errors.New("lacks the prefix sqlite: at its beginning")
 	case scheme != "sqlite":
 		return Database{}, errors.New("names a kind of database that is not supported; only sqlite is so far")
 	}

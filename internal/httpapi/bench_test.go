@@ -26,7 +26,7 @@ func benchmark(b *testing.B, w *servicetest.World, path string, status int) {
 		Service: w.Service, Keys: w.Keys, Log: discard(),
 		ClientOf: func(*http.Request) string { return defaultClient },
 	})
-	r := httptest.NewRequest("GET", path, nil)
+	r := httptest.NewRequest(http.MethodGet, path, nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		got := httptest.NewRecorder()

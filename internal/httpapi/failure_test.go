@@ -44,7 +44,7 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 		{&reset.Error{Kind: reset.Invalid, Code: 10, Message: "odd", Details: map[string]any{"f": func() {}}}, 400, `{"msg":"odd","code":10}`, ""},
 	} {
 		got := httptest.NewRecorder()
-		httpapi.WriteError(got, httptest.NewRequest("GET", "/", nil), c.err)
+		httpapi.WriteError(got, httptest.NewRequest(http.MethodGet, "/", nil), c.err)
 		if got.Code != c.status || got.Body.String() != c.body {
 			t.Errorf("%v: got %d %s, want %d %s", c.err, got.Code, got.Body, c.status, c.body)
 		}
@@ -66,7 +66,7 @@ func TestRetryAfterIsNeverTooShort(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pause := time.Duration(rapid.Int64Range(-int64(time.Hour), int64(1000*time.Hour)).Draw(t, "pause"))
 		got := httptest.NewRecorder()
-		httpapi.WriteError(got, httptest.NewRequest("GET", "/", nil), reset.Busy("busy", pause, nil))
+		httpapi.WriteError(got, httptest.NewRequest(http.MethodGet, "/", nil), reset.Busy("busy", pause, nil))
 		seconds, err := strconv.Atoi(got.Header().Get("Retry-After"))
 		told := time.Duration(seconds) * time.Second
 		if err != nil || told < time.Second || told < pause || told > max(pause, 0)+time.Second {
@@ -104,11 +104,11 @@ func TestAnAbortedAnswerStaysAborted(t *testing.T) {
 		ClientOf: func(*http.Request) string { panic(http.ErrAbortHandler) },
 	})
 	defer func() {
-		if p := recover(); p != http.ErrAbortHandler {
+		if p, ok := recover().(error); !ok || !errors.Is(p, http.ErrAbortHandler) {
 			t.Errorf("recovered %v, want http.ErrAbortHandler", p)
 		}
 	}()
-	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", metadataPath+unknownID, nil))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, metadataPath+unknownID, nil))
 	t.Error("the panic was swallowed")
 }
 

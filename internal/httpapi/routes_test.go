@@ -44,7 +44,7 @@ func TestEveryRouteAnswersWhatItsPathHas(t *testing.T) {
 	for _, route := range httpapi.Routes() {
 		path := httpapi.BasePath + strings.ReplaceAll(route.Path, "{id}", unknownID)
 		allowed := []string{route.Method}
-		if route.Method == "GET" {
+		if route.Method == http.MethodGet {
 			allowed = append(allowed, "HEAD")
 		}
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get", "POSTS"} {
@@ -111,7 +111,7 @@ func TestBehindAPathPrefix(t *testing.T) {
 		"/login" + "/api/1.0/reset-password/": 404,
 	} {
 		got := httptest.NewRecorder()
-		front.ServeHTTP(got, httptest.NewRequest("GET", path, nil))
+		front.ServeHTTP(got, httptest.NewRequest(http.MethodGet, path, nil))
 		if got.Code != status {
 			t.Errorf("GET %s: %d, want %d", path, got.Code, status)
 		}

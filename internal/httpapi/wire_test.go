@@ -46,7 +46,7 @@ func TestTheLimitOfABody(t *testing.T) {
 			if chunked {
 				reader = iotest.HalfReader(reader) // hides its length
 			}
-			r, err := http.NewRequestWithContext(t.Context(), "POST", a.URL+askPath, reader)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.URL+askPath, reader)
 			if err != nil {
 				t.Fatal(err)
 			}

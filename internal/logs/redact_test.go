@@ -93,8 +93,11 @@ func TestAttributesNamedLikeSecretsLoseTheirValue(t *testing.T) {
 		"Authorization", "Proxy-Authorization", "cookie", "Set-Cookie",
 	} {
 		for _, value := range []any{
-			"canary", 424242, []string{"canary"}, errors.New("canary"),
-			slog.GroupValue(slog.String("a", "canary"), slog.Int("b", 424242)), http.Header{"A": {"canary"}},
+			"canary", 424242,
+			[]string{"canary"},
+			errors.New("canary"),
+			slog.GroupValue(slog.String("a", "canary"), slog.Int("b", 424242)),
+			http.Header{"A": {"canary"}},
 		} {
 			var out bytes.Buffer
 			log := logs.New(&out, "json", slog.LevelInfo)

@@ -26,7 +26,7 @@ type pool struct {
 	stop  chan struct{} // tells the sweeper to end
 	swept chan struct{} // closed when it has
 	// killed ends whatever is under way, when closing has taken too long.
-	killed context.Context
+	killed context.Context //nolint:containedctx // it is the pool's own life, not a caller's
 	kill   context.CancelFunc
 }
 

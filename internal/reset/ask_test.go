@@ -116,8 +116,10 @@ func TestAskTakesEachMailboxOnce(t *testing.T) {
 	list = append(list, "a.da@example.test", "ada+x@example.test", "adà@example.test")
 	ask(t, w, list...)
 	same(t, "entries", w.Pending(), []reset.Entry{
-		reset.LinkEntry{Address: ada}, reset.LinkEntry{Address: "a.da@example.test"},
-		reset.LinkEntry{Address: "ada+x@example.test"}, reset.LinkEntry{Address: "adà@example.test"},
+		reset.LinkEntry{Address: ada},
+		reset.LinkEntry{Address: "a.da@example.test"},
+		reset.LinkEntry{Address: "ada+x@example.test"},
+		reset.LinkEntry{Address: "adà@example.test"},
 	})
 	w.WorkOutbox(t)
 	same(t, "mails", len(w.Links()), 1)

@@ -108,14 +108,14 @@ func TestKeyOfAnotherAccountLearnsNothing(t *testing.T) {
 	globex := callerWith(t, w, "globex", reset.ScopeReset, "Globex")
 	member, several := w.MailedID(t, "member@example.test"), w.MailedID(t, "several@example.test")
 	loner := w.MailedID(t, ada)
-	any := callerWith(t, w, "any", reset.ScopeReset, "")
+	anyKey := callerWith(t, w, "any", reset.ScopeReset, "")
 	for name, c := range map[string]struct {
 		caller reset.Caller
 		id     string
 		want   reset.Code
 	}{
 		"its member": {acme, member, 0}, "a member of both": {acme, several, 0}, "a member of both, the other key": {globex, several, 0},
-		"a key of none": {any, member, 0}, "no key": {visitor, member, 0},
+		"a key of none": {anyKey, member, 0}, "no key": {visitor, member, 0},
 		"another's member": {globex, member, reset.CodeNotAuthorized}, "a member of none": {acme, loner, reset.CodeNotAuthorized},
 	} {
 		same(t, name, opens(t, w, c.caller, c.id), c.want)

@@ -144,8 +144,8 @@ func (d *directory) Prepare(ctx context.Context, u reset.User, password string) 
 
 // behind makes d stand in front of a World's directory.
 func behind(d *directory) servicetest.Option {
-	return servicetest.WithDirectory(func(real reset.Directory) reset.Directory {
-		d.Directory = real
+	return servicetest.WithDirectory(func(inner reset.Directory) reset.Directory {
+		d.Directory = inner
 		return d
 	})
 }
@@ -165,7 +165,7 @@ func (m *mailer) SendLink(ctx context.Context, l reset.LinkMail) error {
 
 // through makes send run before each mail with a link.
 func through(send func(ctx context.Context, m reset.LinkMail) error) servicetest.Option {
-	return servicetest.WithMailer(func(real reset.Mailer) reset.Mailer { return &mailer{Mailer: real, send: send} })
+	return servicetest.WithMailer(func(inner reset.Mailer) reset.Mailer { return &mailer{Mailer: inner, send: send} })
 }
 
 const ttl = time.Hour // of links in a World

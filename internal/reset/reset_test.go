@@ -82,7 +82,7 @@ func TestLinkWorksOnce(t *testing.T) {
 	)
 	passwords := [2]string{newPassword, "and another of many words"}
 	d := &replaying{}
-	w := servicetest.New(t, servicetest.WithDirectory(func(real reset.Directory) reset.Directory { d.Directory = real; return d }))
+	w := servicetest.New(t, servicetest.WithDirectory(func(inner reset.Directory) reset.Directory { d.Directory = inner; return d }))
 	u := w.AddUser(t, ada, "Ada")
 	id := w.MailedID(t, ada)
 	for i, p := range passwords {
@@ -220,7 +220,7 @@ func TestResetThatFailsChangesNothing(t *testing.T) {
 			t.Parallel()
 			d := &failing{prepare: c.prep, apply: c.apply}
 			w := servicetest.New(t, servicetest.WithBusyTimeout(20*time.Millisecond),
-				servicetest.WithDirectory(func(real reset.Directory) reset.Directory { d.Directory = real; return d }))
+				servicetest.WithDirectory(func(inner reset.Directory) reset.Directory { d.Directory = inner; return d }))
 			w.AddUser(t, ada, "Ada")
 			id := w.MailedID(t, ada)
 			before, after := w.Dump(t), func() {}
@@ -263,7 +263,7 @@ func (f *failing) Prepare(ctx context.Context, u reset.User, password string) (r
 	case f.prepare != nil:
 		return nil, f.prepare
 	case f.apply != nil:
-		return failingChange{f.apply}, nil
+		return failingChange{f.apply}, nil //nolint:nilerr // the failure comes when it is applied
 	}
 	return f.Directory.Prepare(ctx, u, password)
 }

@@ -93,12 +93,17 @@ func TestAskLimit(t *testing.T) {
 		caller reset.Caller
 		want   time.Duration
 	}{
-		{0, reset.Caller{Client: "a"}, 0}, {0, reset.Caller{Client: "a"}, 0}, {0, reset.Caller{Client: "a"}, 0},
+		{0, reset.Caller{Client: "a"}, 0},
+		{0, reset.Caller{Client: "a"}, 0},
+		{0, reset.Caller{Client: "a"}, 0},
 		{0, reset.Caller{Client: "a"}, 20 * time.Second},
 		{time.Second, reset.Caller{Client: "a"}, 19 * time.Second}, // a refused ask does not prolong the wait
 		{time.Second, reset.Caller{Client: "a", Key: key}, 19 * time.Second},
 		{time.Second, reset.Caller{Client: "b"}, 0},
-		{time.Second, reset.Caller{}, 0}, {time.Second, reset.Caller{}, 0}, {time.Second, reset.Caller{}, 0}, {time.Second, reset.Caller{}, 0},
+		{time.Second, reset.Caller{}, 0},
+		{time.Second, reset.Caller{}, 0},
+		{time.Second, reset.Caller{}, 0},
+		{time.Second, reset.Caller{}, 0},
 		{20 * time.Second, reset.Caller{Client: "a"}, 0},
 		{20 * time.Second, reset.Caller{Client: "a"}, 20 * time.Second},
 	} {
@@ -116,11 +121,17 @@ func TestAddressLimit(t *testing.T) {
 		to    string
 		want  bool
 	}{
-		{0, ada, true}, {0, ada, false}, {30 * time.Second, "ADA@Example.test", false}, // the same mailbox
-		{30 * time.Second, "bob@example.test", true}, {30 * time.Second, "adà@example.test", true}, // others
-		{time.Minute, ada, true}, {2 * time.Minute, ada, true},
-		{3 * time.Minute, ada, false}, {19 * time.Minute, ada, false}, // the hour's three
-		{20 * time.Minute, ada, true}, {22 * time.Minute, ada, false}, // and one every 20 minutes after that
+		{0, ada, true},
+		{0, ada, false},
+		{30 * time.Second, "ADA@Example.test", false}, // the same mailbox
+		{30 * time.Second, "bob@example.test", true},
+		{30 * time.Second, "adà@example.test", true}, // others
+		{time.Minute, ada, true},
+		{2 * time.Minute, ada, true},
+		{3 * time.Minute, ada, false},
+		{19 * time.Minute, ada, false}, // the hour's three
+		{20 * time.Minute, ada, true},
+		{22 * time.Minute, ada, false}, // and one every 20 minutes after that
 	} {
 		same(t, fmt.Sprintf("%s after %v", step.to, step.after), mail(t, l, w, step.to, start.Add(step.after)), step.want)
 	}

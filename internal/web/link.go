@@ -24,7 +24,7 @@ func (p *Pages) setLink(w http.ResponseWriter, id reset.ID, lifetime time.Durati
 func (p *Pages) clearLink(w http.ResponseWriter) { http.SetCookie(w, p.cookie("", -1)) }
 
 func (p *Pages) cookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure follows the base URL, which is http on loopback alone
 		Name: linkCookie, Value: value, Path: p.prefix + "/reset", MaxAge: maxAge,
 		HttpOnly: true, Secure: p.secure, SameSite: http.SameSiteLaxMode,
 	}

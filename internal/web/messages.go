@@ -1,5 +1,7 @@
 package web
 
+import "strings"
+
 // What the pages say outside of the templates with forms. A translation will
 // replace these and the texts in templates/.
 
@@ -98,12 +100,14 @@ var notes = map[string]note{
 
 // template defines the blocks of the layout. Its texts are ours alone.
 func (n note) template() string {
-	text := `{{define "title"}}` + n.Title + `{{end}}{{define "main"}}<h1>` + n.Title + `</h1>`
+	var text strings.Builder
+	text.WriteString(`{{define "title"}}` + n.Title + `{{end}}{{define "main"}}<h1>` + n.Title + "</h1>\n")
 	for _, line := range n.Lines {
-		text += "\n<p>" + line + "</p>"
+		text.WriteString("<p>" + line + "</p>\n")
 	}
 	if n.Way != "" {
-		text += "\n" + `<p><a class="button" href="{{.Prefix}}` + n.Way + `">` + n.Offer + `</a></p>`
+		text.WriteString(`<p><a class="button" href="{{.Prefix}}` + n.Way + `">` + n.Offer + "</a></p>\n")
 	}
-	return text + `{{end}}`
+	text.WriteString(`{{end}}`)
+	return text.String()
 }

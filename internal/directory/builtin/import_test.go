@@ -67,7 +67,7 @@ func TestReadImportRefuses(t *testing.T) {
 		"no header":                  {ada + ",Ada\n", []int{1}, []string{"header"}},
 		"no email":                   {"name,locale\nAda,de\n", []int{1}, []string{"email"}},
 		"email not first":            {"name,email\nAda," + ada + "\n", []int{1}, []string{"first column"}},
-		"an unknown column":          {"email,nmae\n" + ada + ",Ada\n", []int{1}, []string{"nmae"}},
+		"an unknown column":          {"email,colour\n" + ada + ",Ada\n", []int{1}, []string{"colour"}},
 		"a column without a name":    {"email,\n" + ada + ",\n", []int{1}, []string{"no column"}},
 		"a column twice":             {"email,name,Name\n", []int{1}, []string{"twice"}},
 		"semicolons as separators":   {"email;name\n" + ada + ";Ada\n", []int{1}, []string{"email;name"}},

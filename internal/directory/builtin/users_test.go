@@ -97,8 +97,12 @@ func TestVerify(t *testing.T) {
 		email, password string
 		want            bool
 	}{
-		{ada, password, true}, {"ADA@Example.test", password, true}, {ada, password + " ", false}, {ada, "", false},
-		{bob, "", false}, {bob, password, false},
+		{ada, password, true},
+		{"ADA@Example.test", password, true},
+		{ada, password + " ", false},
+		{ada, "", false},
+		{bob, "", false},
+		{bob, password, false},
 	} {
 		same(t, c.email+" has "+c.password, w.VerifyPassword(t, c.email, c.password), c.want)
 	}

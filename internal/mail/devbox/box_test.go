@@ -256,10 +256,10 @@ func TestNextWaitsForAMail(t *testing.T) {
 		var status int
 		var body string
 		waiting.Go(func() { status, body = next(t, b, "ada@example.com") })
-		time.Sleep(patience / 2) // synctest's time
+		time.Sleep(patience / 2) //nolint:forbidigo // synctest's time passes at once
 		sendLink(t, b, user(t, "bob@example.com"))
 		sendNotice(t, b, user(t, "ada@example.com"))
-		time.Sleep(patience / 4)
+		time.Sleep(patience / 4) //nolint:forbidigo // likewise
 		id := sendLink(t, b, user(t, "ada@example.com"))
 		waiting.Wait()
 		if status != http.StatusOK || body != id+"\n" {

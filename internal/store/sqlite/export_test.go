@@ -28,7 +28,7 @@ func NestedReads(ctx context.Context, s *Store, depth int) error {
 	const text = `SELECT value FROM json_each(?)`
 	var open []interface{ Close() error }
 	for i := range depth {
-		rows, err := sqlTx.QueryContext(ctx, text, fmt.Sprintf("[%d,%d]", i, i+1))
+		rows, err := sqlTx.QueryContext(ctx, text, fmt.Sprintf("[%d,%d]", i, i+1)) //nolint:sqlclosecheck // closed below, after all were opened
 		if err != nil {
 			return err
 		}
@@ -38,6 +38,9 @@ func NestedReads(ctx context.Context, s *Store, depth int) error {
 			return errors.New("no row")
 		}
 		if err := rows.Scan(&got); err != nil {
+			return err
+		}
+		if err := rows.Err(); err != nil {
 			return err
 		}
 		if got != i {

@@ -65,6 +65,7 @@ func (s *Store) migrateRiver(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
+	//nolint:staticcheck // deprecated for PostgreSQL's concurrent indexes; on SQLite one transaction is right, and goose's is the one
 	_, err = m.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: riverVersion})
 	return err
 }

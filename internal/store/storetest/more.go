@@ -102,13 +102,17 @@ func testTake(t *testing.T, s Store) {
 		after time.Duration
 		want  time.Duration
 	}{
-		{0, 0}, {0, 0}, {0, 0}, // the burst
+		{0, 0},
+		{0, 0},
+		{0, 0}, // the burst
 		{0, 20 * time.Minute},
 		{19 * time.Minute, time.Minute},
 		{20 * time.Minute, 0},
 		{20 * time.Minute, 20 * time.Minute},
 		{40 * time.Minute, 0},
-		{5 * time.Hour, 0}, {5 * time.Hour, 0}, {5 * time.Hour, 0}, // rested: the burst again, and no more
+		{5 * time.Hour, 0},
+		{5 * time.Hour, 0},
+		{5 * time.Hour, 0}, // rested: the burst again, and no more
 		{5 * time.Hour, 20 * time.Minute},
 	} {
 		same(t, fmt.Sprint("the wait after ", step.after), take(ctx, t, s, "a", hourly, start.Add(step.after)), step.want)
