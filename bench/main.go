@@ -57,7 +57,7 @@ func run(ctx context.Context, period time.Duration, out string) error {
 		return err
 	}
 	for _, measure := range []func(context.Context) error{
-		b.startAndMemory, b.requests, b.metadata, b.resets, b.mails,
+		b.startAndMemory, b.requests, b.metadata, b.resets, b.mails, b.timing,
 	} {
 		if err := measure(ctx); err != nil {
 			return err

@@ -31,14 +31,14 @@ func (r row) cells() []string {
 	case r.least > 0:
 		bound = fmt.Sprintf("≥ %.2f", r.least)
 	case r.most > 0:
-		bound = fmt.Sprintf("≤ %.0f %s", r.most, r.unit)
+		bound = strings.TrimSpace(fmt.Sprintf("≤ %.3g %s", r.most, r.unit))
 	}
 	verdict := "yes"
 	if !r.met() {
 		verdict = "NO"
 	}
 	if !r.ratio {
-		return []string{r.what, fmt.Sprintf("%.1f %s", r.figure, r.unit), "", "", "", bound, verdict}
+		return []string{r.what, strings.TrimSpace(fmt.Sprintf("%.1f %s", r.figure, r.unit)), "", "", "", bound, verdict}
 	}
 	return []string{
 		r.what, fmt.Sprintf("%.0f/s", r.figure), r.against, fmt.Sprintf("%.0f/s", r.base),

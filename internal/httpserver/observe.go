@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
 // headerRequestID carries the id by which an operator finds a call's log lines.
@@ -31,19 +32,27 @@ func (s *Server) observed(next http.Handler) http.Handler {
 				}
 				p = http.ErrAbortHandler
 			}
-			level := slog.LevelDebug
-			if rec.status >= http.StatusInternalServerError {
-				level = slog.LevelWarn
-			}
-			s.o.Log.LogAttrs(r.Context(), level, "http request",
-				slog.String("event", "http.request"), slog.String("method", r.Method), slog.String("path", shortened(r.URL.Path)),
-				slog.Int("status", rec.status), slog.Duration("took", s.o.Now().Sub(start)))
+			s.log(r, rec.status, start)
 			if p != nil {
 				panic(p)
 			}
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// log notes how a request went: failures of ours always, others for who debugs.
+func (s *Server) log(r *http.Request, status int, start time.Time) {
+	level := slog.LevelDebug
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	if !s.o.Log.Enabled(r.Context(), level) {
+		return
+	}
+	s.o.Log.LogAttrs(r.Context(), level, "http request",
+		slog.String("event", "http.request"), slog.String("method", r.Method), slog.String("path", shortened(r.URL.Path)),
+		slog.Int("status", status), slog.Duration("took", s.o.Now().Sub(start)))
 }
 
 func newRequestID() string {

@@ -24,6 +24,7 @@ type Keys struct {
 	store    Store
 	throttle Throttle
 	now      Clock
+	fresh    keyCache
 }
 
 // NewKeys wires the keys to their surroundings. The throttle may be nil where nobody guesses, as on the command line.
@@ -67,7 +68,7 @@ func (k *Keys) Authenticate(ctx context.Context, client, header string) (Key, er
 	if err := k.throttle.Guessing(caller, now); err != nil {
 		return Key{}, err
 	}
-	key, err := k.find(ctx, header)
+	digest, key, err := k.find(ctx, header, now)
 	wrong := ""
 	switch {
 	case errors.Is(err, ErrNoKey):
@@ -88,6 +89,8 @@ func (k *Keys) Authenticate(ctx context.Context, client, header string) (Key, er
 	if now.Sub(key.LastUsedAt) >= lastUsedGrain {
 		// Worth knowing, not worth failing for.
 		_ = k.store.Update(ctx, func(tx Tx) error { return tx.TouchKey(ctx, key.ID, now) })
+		key.LastUsedAt = now
+		k.fresh.put(digest, key, now)
 	}
 	return key, nil
 }
@@ -98,18 +101,26 @@ func errBadKey(why string) *Error {
 
 // find takes "KEY" or "PREFIX KEY". A comma means that several headers were
 // joined (RFC 9110, 5.3); which of them counts is nothing to guess about.
-func (k *Keys) find(ctx context.Context, header string) (Key, error) {
+func (k *Keys) find(ctx context.Context, header string, now time.Time) (Digest, Key, error) {
 	if len(header) > 512 || strings.Contains(header, ",") {
-		return Key{}, ErrNoKey
+		return Digest{}, Key{}, ErrNoKey
 	}
 	prefix, secret, two := strings.Cut(header, " ")
 	if !two {
 		secret = prefix
 	}
 	if secret == "" || strings.ContainsAny(secret, " \t") {
-		return Key{}, ErrNoKey
+		return Digest{}, Key{}, ErrNoKey
 	}
-	return k.store.KeyByDigest(ctx, sha256.Sum256([]byte(secret)))
+	digest := Digest(sha256.Sum256([]byte(secret)))
+	if key, ok := k.fresh.get(digest, now); ok {
+		return digest, key, nil
+	}
+	key, err := k.store.KeyByDigest(ctx, digest)
+	if err == nil {
+		k.fresh.put(digest, key, now)
+	}
+	return digest, key, err
 }
 
 // List returns all keys, by name.
@@ -119,6 +130,7 @@ func (k *Keys) List(ctx context.Context) ([]Key, error) { return k.store.Keys(ct
 func (k *Keys) Revoke(ctx context.Context, name string) error {
 	now := k.now()
 	err := k.store.Update(ctx, func(tx Tx) error { return tx.RevokeKey(ctx, name, now) })
+	k.fresh.forget()
 	if errors.Is(err, ErrNoKey) {
 		return &Error{Kind: NotFound, Code: CodeNotFound, Message: "there is no key of that name that could be revoked", Cause: err}
 	}

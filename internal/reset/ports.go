@@ -81,6 +81,14 @@ type Directory interface {
 	Prepare(ctx context.Context, u User, password string) (Change, error)
 }
 
+// Finder is what a Directory may be besides when it shares the store's
+// database: one look at both instead of two. Looking is what callers do most.
+type Finder interface {
+	// RequestAndUser returns a request in whatever state with its user, or
+	// ErrNoRequest, or the request with ErrNoUser.
+	RequestAndUser(ctx context.Context, d Digest) (Request, User, error)
+}
+
 // Change is a new password that is ready to be set.
 type Change interface {
 	// Apply sets it as part of tx, the transaction that claims the request: the

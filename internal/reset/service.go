@@ -209,14 +209,10 @@ func (s *Service) open(ctx context.Context, c Caller, id string) (Digest, User, 
 		return fail(s.wrongGuess(ctx, c, now))
 	}
 	digest := parsed.Digest()
-	req, err := s.store.RequestByDigest(ctx, digest)
+	req, user, err := s.find(ctx, digest)
 	if errors.Is(err, ErrNoRequest) {
 		return fail(s.wrongGuess(ctx, c, now))
 	}
-	if err != nil {
-		return fail(err)
-	}
-	user, err := s.directory.UserByID(ctx, req.UserID)
 	if err != nil && !errors.Is(err, ErrNoUser) {
 		return fail(err)
 	}
@@ -233,6 +229,19 @@ func (s *Service) open(ctx context.Context, c Caller, id string) (Digest, User, 
 		return fail(errExpired)
 	}
 	return digest, user, req, parsed, nil
+}
+
+// find returns a request with its user, as Finder.RequestAndUser does.
+func (s *Service) find(ctx context.Context, d Digest) (Request, User, error) {
+	if both, ok := s.directory.(Finder); ok {
+		return both.RequestAndUser(ctx, d)
+	}
+	req, err := s.store.RequestByDigest(ctx, d)
+	if err != nil {
+		return Request{}, User{}, err
+	}
+	user, err := s.directory.UserByID(ctx, req.UserID)
+	return req, user, err
 }
 
 // wrongGuess counts an id that opens nothing and answers what the caller gets.

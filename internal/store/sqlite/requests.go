@@ -9,23 +9,34 @@ import (
 	"github.com/sparekey/sparekey/internal/reset"
 )
 
-const requestColumns = `ref, user_id, state, created_at, expires_at, ended_at`
+// requestRow is a row of requests.
+type requestRow struct {
+	r                       reset.Request
+	created, expires, ended sql.NullInt64
+}
 
-func scanRequest(row interface{ Scan(...any) error }) (reset.Request, error) {
-	var (
-		r                reset.Request
-		created, expires sql.NullInt64
-		ended            sql.NullInt64
-	)
-	err := row.Scan(&r.Ref, &r.UserID, &r.State, &created, &expires, &ended)
+const requestColumns = `requests.ref, requests.user_id, requests.state, requests.created_at, requests.expires_at, requests.ended_at`
+
+func (row *requestRow) refs() []any {
+	return []any{&row.r.Ref, &row.r.UserID, &row.r.State, &row.created, &row.expires, &row.ended}
+}
+
+func (row *requestRow) request() reset.Request {
+	r := row.r
+	r.CreatedAt, r.ExpiresAt, r.EndedAt = fromMS(row.created), fromMS(row.expires), fromMS(row.ended)
+	return r
+}
+
+func scanRequest(from interface{ Scan(...any) error }) (reset.Request, error) {
+	var row requestRow
+	err := from.Scan(row.refs()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return reset.Request{}, reset.ErrNoRequest
 	}
 	if err != nil {
 		return reset.Request{}, translate(err)
 	}
-	r.CreatedAt, r.ExpiresAt, r.EndedAt = fromMS(created), fromMS(expires), fromMS(ended)
-	return r, nil
+	return row.request(), nil
 }
 
 // RequestByDigest implements reset.Store.

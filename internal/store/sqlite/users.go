@@ -15,57 +15,44 @@ import (
 // What the built-in directory (internal/directory/builtin) keeps here. The
 // methods on tx are found by it through an interface of its own.
 
-const userColumns = `u.id, u.email, u.name, u.locale, u.disabled_at`
-
 // querier is what reads: the pool, or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// readUsers reads users with their accounts. The query yields userColumns,
-// then the account's id, name and suspension, one row per membership, a user's
-// rows together.
-func readUsers(ctx context.Context, q querier, where string, args ...any) ([]reset.User, error) {
-	rows, err := q.QueryContext(ctx, `SELECT `+userColumns+`, a.id, a.name, a.suspended_at
-		FROM users u LEFT JOIN memberships m ON m.user_id = u.id LEFT JOIN accounts a ON a.id = m.account_id `+where, args...)
-	if err != nil {
-		return nil, translate(err)
-	}
-	type membership struct {
-		user    reset.User
-		account reset.Account
-		in      bool
-	}
-	list, err := scanAll(rows, func(row interface{ Scan(...any) error }) (membership, error) {
-		var (
-			m                   membership
-			email               string
-			disabled, suspended sql.NullInt64
-			account             sql.NullInt64
-			name                sql.NullString
-		)
-		if err := row.Scan(&m.user.ID, &email, &m.user.Name, &m.user.Locale, &disabled, &account, &name, &suspended); err != nil {
-			return m, translate(err)
-		}
-		var err error
-		if m.user.Email, err = reset.ParseAddress(email); err != nil {
-			return m, fmt.Errorf("the stored address of user %s is malformed: %w", m.user.ID, err)
-		}
-		m.user.Disabled = disabled.Valid
-		m.in, m.account = account.Valid, reset.Account{ID: account.Int64, Name: name.String, Suspended: suspended.Valid}
-		return m, nil
-	})
-	if err != nil {
-		return nil, err
-	}
+// userJoin joins users with their accounts: one row per membership.
+const userJoin = ` LEFT JOIN memberships m ON m.user_id = u.id LEFT JOIN accounts a ON a.id = m.account_id `
+
+// userRow is a row of users joined with their accounts.
+type userRow struct {
+	id, email, name, locale sql.NullString // all NULL where a request has no user
+	disabled                sql.NullInt64
+	account, suspended      sql.NullInt64
+	accountName             sql.NullString
+}
+
+const userColumns = `u.id, u.email, u.name, u.locale, u.disabled_at, a.id, a.name, a.suspended_at`
+
+func (r *userRow) refs() []any {
+	return []any{&r.id, &r.email, &r.name, &r.locale, &r.disabled, &r.account, &r.accountName, &r.suspended}
+}
+
+// gather makes users of their rows; a user's rows must stand together.
+func gather(rows []userRow) ([]reset.User, error) {
 	var users []reset.User
-	for _, m := range list {
-		if n := len(users); n == 0 || users[n-1].ID != m.user.ID {
-			users = append(users, m.user)
+	for _, r := range rows {
+		if n := len(users); n == 0 || users[n-1].ID != r.id.String {
+			email, err := reset.ParseAddress(r.email.String)
+			if err != nil {
+				return nil, fmt.Errorf("the stored address of user %s is malformed: %w", r.id.String, err)
+			}
+			users = append(users, reset.User{
+				ID: r.id.String, Email: email, Name: r.name.String, Locale: r.locale.String, Disabled: r.disabled.Valid,
+			})
 		}
-		if m.in {
+		if r.account.Valid {
 			last := &users[len(users)-1]
-			last.Accounts = append(last.Accounts, m.account)
+			last.Accounts = append(last.Accounts, reset.Account{ID: r.account.Int64, Name: r.accountName.String, Suspended: r.suspended.Valid})
 		}
 	}
 	// Sorted here, since looking one user up is frequent and its few accounts
@@ -74,6 +61,51 @@ func readUsers(ctx context.Context, q querier, where string, args ...any) ([]res
 		slices.SortFunc(u.Accounts, func(a, b reset.Account) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return users, nil
+}
+
+// readUsers reads users with their accounts.
+func readUsers(ctx context.Context, q querier, where string, args ...any) ([]reset.User, error) {
+	rows, err := q.QueryContext(ctx, `SELECT `+userColumns+` FROM users u`+userJoin+where, args...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	list, err := scanAll(rows, func(row interface{ Scan(...any) error }) (userRow, error) {
+		var r userRow
+		return r, translate(row.Scan(r.refs()...))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gather(list)
+}
+
+// RequestAndUser returns a request with its user in one query: looking at a
+// link is the most frequent call there is. See reset.Finder.
+func (s *Store) RequestAndUser(ctx context.Context, d reset.Digest) (reset.Request, reset.User, error) {
+	var (
+		req  requestRow
+		list []userRow
+	)
+	rows, err := s.read.QueryContext(ctx, `SELECT `+requestColumns+`, `+userColumns+`
+		FROM requests LEFT JOIN users u ON u.id = requests.user_id`+userJoin+`WHERE requests.digest = ?`, d[:])
+	if err != nil {
+		return reset.Request{}, reset.User{}, translate(err)
+	}
+	list, err = scanAll(rows, func(row interface{ Scan(...any) error }) (userRow, error) {
+		var u userRow
+		return u, translate(row.Scan(append(req.refs(), u.refs()...)...))
+	})
+	if err != nil {
+		return reset.Request{}, reset.User{}, err
+	}
+	if len(list) == 0 {
+		return reset.Request{}, reset.User{}, reset.ErrNoRequest
+	}
+	if !list[0].id.Valid {
+		return req.request(), reset.User{}, reset.ErrNoUser
+	}
+	user, err := oneUser(gather(list))
+	return req.request(), user, err
 }
 
 func oneUser(users []reset.User, err error) (reset.User, error) {
