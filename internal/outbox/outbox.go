@@ -45,7 +45,7 @@ const (
 	// Polling is how an entry is noticed; this bounds the delay of a mail while idle.
 	pollInterval = 100 * time.Millisecond
 	// And this bounds how often a busy outbox asks for more.
-	fetchCooldown = 16 * time.Millisecond
+	fetchCooldown = 20 * time.Millisecond
 
 	// More than fit into reset.GiveUpAfter: time ends the tries, not their number.
 	maxAttempts = 1000
