@@ -22,8 +22,8 @@ func (b *bench) timing(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		of, address := &known, email(rand.IntN(users)) //nolint:gosec // the order need not be secret
-		if rand.IntN(2) == 0 {                         //nolint:gosec // likewise
+		of, address := &known, email(rand.IntN(users))
+		if rand.IntN(2) == 0 {
 			of, address = &unknown, fmt.Sprintf("noon%04d@example.test", i%users)
 		}
 		body := `{"email":["` + address + `"]}`
@@ -34,7 +34,7 @@ func (b *bench) timing(ctx context.Context) error {
 		of.add(time.Since(at).Seconds())
 	}
 	b.rows = append(b.rows, row{
-		what: fmt.Sprintf("known or unknown address, told apart by time (Welch's t of %d)", int(known.n+unknown.n)),
+		what:   fmt.Sprintf("known or unknown address, told apart by time (Welch's t of %d)", int(known.n+unknown.n)),
 		figure: math.Abs(welch(known, unknown)), unit: "", most: 4.5,
 	})
 	return b.drained(ctx)

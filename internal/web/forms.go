@@ -78,7 +78,7 @@ func (p *Pages) postForgot(w http.ResponseWriter, r *http.Request) {
 type resetForm struct {
 	MinLength        int
 	MultipleAccounts bool
-	Until            string
+	Until            string // empty: not known just now
 	Problems         []string
 }
 
@@ -125,12 +125,29 @@ func (p *Pages) postReset(w http.ResponseWriter, r *http.Request) {
 	case reset.Invalid:
 		p.resetPage(w, r, id, http.StatusBadRequest, reasons(e))
 	case reset.Unavailable:
-		// The link still works, so the form comes again; the wait is said and set.
-		setRetryAfter(w.Header(), e.RetryAfter)
-		p.resetPage(w, r, id, http.StatusServiceUnavailable, []string{msgBusy})
+		p.logFault(r, e)
+		p.waitPage(w, r, id, http.StatusServiceUnavailable, e, msgBusy)
+	case reset.Throttled:
+		p.waitPage(w, r, id, http.StatusTooManyRequests, e, msgTooOften)
 	default:
 		p.failLink(w, r, err)
 	}
+}
+
+// waitPage shows the form again to somebody who has to wait, since the link is
+// not spent. Looking may be refused as well; then the form does without what it would tell.
+func (p *Pages) waitPage(w http.ResponseWriter, r *http.Request, id string, status int, e *reset.Error, problem string) {
+	form := resetForm{MinLength: p.MinLength, Problems: []string{problem}}
+	look, err := p.Service.Look(r.Context(), p.caller(r), id)
+	switch {
+	case err == nil:
+		form.MultipleAccounts, form.Until = look.MultipleAccounts, until(look.ExpiresAt)
+	case reset.AsError(err).Kind == reset.Unauthorized:
+		p.failLink(w, r, err)
+		return
+	}
+	setRetryAfter(w.Header(), e.RetryAfter)
+	p.show(w, r, status, "reset", form)
 }
 
 // failLink shows why the link in the cookie opens nothing, and forgets it.

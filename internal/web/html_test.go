@@ -2,12 +2,13 @@ package web_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"golang.org/x/net/html"
 
-	"github.com/sparekey/sparekey/internal/directory/builtin"
+	"github.com/sparekey/sparekey/internal/servicetest"
 )
 
 // walk visits every element.
@@ -135,19 +136,30 @@ func TestAssets(t *testing.T) {
 	p.get("/assets/").want(t, http.StatusNotFound, "/assets/")
 }
 
+// TestHostileNamesAreEscaped: the service's name is on every page, in the title
+// and in the text. Users' and accounts' names are on none; what was typed is
+// tested in TestBadAddresses.
 func TestHostileNamesAreEscaped(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, "")
-	for i, name := range []string{`"><img src=x onerror=alert(1)>`, `{{.}}`, `</title><script>alert(1)</script>`} {
-		email := string(rune('a'+i)) + "@example.test"
-		if _, err := s.Users.Add(t.Context(), builtin.NewUser{Email: email, Name: name, Accounts: []string{name, "Other"}}); err != nil {
+	world := servicetest.New(t)
+	for _, name := range []string{`"><img src=x onerror=alert(1)>`, `{{.}}`, `</title><script>alert(1)</script>`} {
+		w := httptest.NewRecorder()
+		newPages(t, world, name, nil, &strings.Builder{}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/forgot", nil))
+		doc, err := html.Parse(w.Body)
+		if err != nil {
 			t.Fatal(err)
 		}
-		p := s.person(t)
-		got := p.get("/reset/" + s.MailedID(t, email))
-		got.want(t, http.StatusOK, "/reset")
-		if strings.Contains(got.body, "<img") || strings.Contains(got.body, "alert(1)") {
-			t.Errorf("%q got into the page:\n%s", name, got.body)
+		said := 0
+		walk(doc, func(n *html.Node) {
+			switch {
+			case n.Data == "img" || n.Data == "script":
+				t.Errorf("%q became an element", name)
+			case n.FirstChild != nil && n.FirstChild.Type == html.TextNode && strings.HasSuffix(n.FirstChild.Data, name):
+				said++
+			}
+		})
+		if said != 2 {
+			t.Errorf("%q is said %d times, want in the title and in the text", name, said)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import "strings"
 const (
 	msgBadAddress = "Please type one mail address, such as name@example.com."
 	msgBusy       = "Very many people are changing passwords at this moment. Your link still works: please wait a few seconds and try again."
+	msgTooOften   = "There were too many attempts from your network. Nothing was changed: please wait a few minutes and try again."
 	msgBroken     = "Something went wrong on our side. Please try again."
 )
 
@@ -72,6 +73,15 @@ var notes = map[string]note{
 		Title: "Just a moment, please",
 		Lines: []string{"We cannot answer right now. Please wait a few seconds and try again. Nothing was changed."},
 		Way:   "/forgot", Offer: "Try again",
+	},
+	// Whoever holds a link is not sent away to ask for another one.
+	"throttledlink": {
+		Title: "That was too often",
+		Lines: []string{"Please wait a few minutes. Then open the link in the mail again. Nothing was changed."},
+	},
+	"busylink": {
+		Title: "Just a moment, please",
+		Lines: []string{"We cannot answer right now. Please wait a few seconds. Then open the link in the mail again. Nothing was changed."},
 	},
 	"broken": {
 		Title: "Something went wrong",

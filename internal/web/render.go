@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -94,22 +95,37 @@ func (p *Pages) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	e := reset.AsError(err)
-	if e.Cause != nil && (e.Kind == reset.Internal || e.Kind == reset.Unavailable) {
-		p.Log.ErrorContext(r.Context(), "a page failed", "event", "page.failed", "error", e.Cause)
+	p.logFault(r, e)
+	throttled, busy := "throttled", "busy"
+	if r.URL.Path == "/reset" || strings.HasPrefix(r.URL.Path, "/reset/") {
+		throttled, busy = "throttledlink", "busylink"
 	}
 	switch e.Kind {
 	case reset.Throttled:
 		setRetryAfter(w.Header(), e.RetryAfter)
-		p.show(w, r, http.StatusTooManyRequests, "throttled", nil)
+		p.show(w, r, http.StatusTooManyRequests, throttled, nil)
 	case reset.Unavailable:
 		setRetryAfter(w.Header(), e.RetryAfter)
-		p.show(w, r, http.StatusServiceUnavailable, "busy", nil)
+		p.show(w, r, http.StatusServiceUnavailable, busy, nil)
 	case reset.Unauthorized:
 		p.deadLink(w, r, e.Code)
 	case reset.Invalid:
 		p.show(w, r, http.StatusBadRequest, "badform", nil)
 	default:
 		p.show(w, r, http.StatusInternalServerError, "broken", nil)
+	}
+}
+
+// logFault logs what a page must not tell.
+func (p *Pages) logFault(r *http.Request, e *reset.Error) {
+	switch {
+	case e.Cause == nil:
+	case errors.Is(e.Cause, context.Canceled) && r.Context().Err() != nil:
+		p.Log.InfoContext(r.Context(), "the caller went away", "event", "page.canceled")
+	case e.Kind == reset.Internal:
+		p.Log.ErrorContext(r.Context(), "a page failed", "event", "page.failed", "error", e.Cause)
+	case e.Kind == reset.Unavailable:
+		p.Log.WarnContext(r.Context(), "a page had to refuse", "event", "page.refused", "error", e.Cause)
 	}
 }
 

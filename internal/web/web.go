@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -65,7 +66,6 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.Se
 func (p *Pages) routes() http.Handler {
 	mux := http.NewServeMux()
 	for path, methods := range map[string]map[string]http.HandlerFunc{
-		"/{$}":                         {http.MethodGet: p.redirect("/forgot")},
 		"/.well-known/change-password": {http.MethodGet: p.redirect("/forgot")},
 		"/forgot":                      {http.MethodGet: p.showForgot, http.MethodPost: p.postForgot},
 		"/sent":                        {http.MethodGet: p.static("sent", http.StatusOK)},
@@ -78,7 +78,9 @@ func (p *Pages) routes() http.Handler {
 	for name, asset := range assets {
 		mux.Handle("/assets/"+name, p.methods(map[string]http.HandlerFunc{http.MethodGet: asset.serve}))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.show(w, r, http.StatusNotFound, "missing", nil) })
+	missing := p.static("missing", http.StatusNotFound)
+	mux.HandleFunc("/", missing)
+	home := p.methods(map[string]http.HandlerFunc{http.MethodGet: p.redirect("/forgot")})
 
 	// A form is taken from our own pages only (CSRF). Requests without
 	// Sec-Fetch-Site and Origin come from no browser that could be tricked.
@@ -86,7 +88,24 @@ func (p *Pages) routes() http.Handler {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.show(w, r, http.StatusForbidden, "foreign", nil)
 	}))
-	return p.protected(guard.Handler(mux))
+	return p.protected(guard.Handler(cleanPaths(mux, home, missing)))
+}
+
+// cleanPaths lets only clean paths through to the mux, which would redirect the
+// others to a path that it takes from the request and that lacks our prefix:
+// under /auth it would send a link with a doubled slash, id included, to
+// whatever else is on the host. Home is the base URL itself, with a slash or without.
+func cleanPaths(mux, home, missing http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch escaped := r.URL.EscapedPath(); escaped {
+		case "", "/":
+			home.ServeHTTP(w, r)
+		case path.Clean(escaped):
+			mux.ServeHTTP(w, r)
+		default:
+			missing.ServeHTTP(w, r)
+		}
+	})
 }
 
 // methods picks the handler for the method; GET answers HEAD too.

@@ -237,6 +237,9 @@ func TestCookies(t *testing.T) {
 	if c := cookies; !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/auth/reset" || c.MaxAge != 40*60 || c.Value != id {
 		t.Errorf("the cookie is %s", got.header.Get("Set-Cookie"))
 	}
+	if h := got.header; h.Get("Referrer-Policy") != "no-referrer" || h.Get("Cache-Control") != "no-store" || h.Get("Content-Security-Policy") == "" {
+		t.Errorf("the redirect has the headers %v", h)
+	}
 	done := p.post("/auth/reset", "password", good)
 	if c := done.header.Get("Set-Cookie"); done.status != http.StatusSeeOther || !strings.Contains(c, "Max-Age=0") || strings.Contains(c, id) {
 		t.Errorf("after the reset: %d, cookie %q", done.status, c)
@@ -405,7 +408,7 @@ func TestLockedDatabase(t *testing.T) {
 	unlock := s.Lock(t)
 	p.post("/forgot", "email", ada).want(t, http.StatusServiceUnavailable, "/forgot", "cannot answer right now")
 	got := p.post("/reset", "password", good)
-	got.want(t, http.StatusServiceUnavailable, "/reset", "Your link still works", `type="password"`)
+	got.want(t, http.StatusServiceUnavailable, "/reset", "Your link still works", `type="password"`, "The link works once", "more than one account")
 	if got.header.Get("Retry-After") == "" || strings.Contains(got.body, "SQLITE") {
 		t.Errorf("answered %v\n%s", got.header, got.body)
 	}

@@ -4,6 +4,8 @@
   var box = document.getElementById("show");
   var password = document.getElementById("password");
   if (!box || !password) { return; }
+  // Browsers may keep the box checked over a reload, though the field is hidden again.
+  box.checked = false;
   box.closest(".show").hidden = false;
   box.addEventListener("change", function () {
     password.type = box.checked ? "text" : "password";
