@@ -47,6 +47,7 @@ type Option func(*options)
 type options struct {
 	throttle  bool
 	busy      time.Duration
+	pages     int
 	log       *slog.Logger
 	directory func(reset.Directory) reset.Directory
 	mailer    func(reset.Mailer) reset.Mailer
@@ -57,6 +58,9 @@ func WithThrottle() Option { return func(o *options) { o.throttle = true } }
 
 // WithBusyTimeout sets how long the store waits for another process's lock.
 func WithBusyTimeout(d time.Duration) Option { return func(o *options) { o.busy = d } }
+
+// WithDisk bounds the database to so many pages of 4 KiB, like a disk that is nearly full.
+func WithDisk(pages int) Option { return func(o *options) { o.pages = pages } }
 
 // WithLog sets where the domain logs to; by default nowhere.
 func WithLog(l *slog.Logger) Option { return func(o *options) { o.log = l } }
@@ -91,7 +95,7 @@ func New(t testing.TB, opts ...Option) *World {
 	}
 	var err error
 	w.Store, err = sqlite.Open(t.Context(), sqlite.Options{
-		Path: w.Path, BusyTimeout: o.busy,
+		Path: w.Path, BusyTimeout: o.busy, MaxPages: o.pages,
 		Inserter: func(sqlite.RiverDriver) (sqlite.Inserter, error) { return w.outbox, nil },
 	})
 	must(t, err)

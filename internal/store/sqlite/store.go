@@ -45,7 +45,10 @@ type Options struct {
 	Inserter func(RiverDriver) (Inserter, error)
 	// BusyTimeout is how long to wait for another process's lock; default 5 seconds.
 	BusyTimeout time.Duration
-	Log         *slog.Logger
+	// MaxPages is how many pages of 4 KiB the file may have; 0: as many as the
+	// disk holds. At the bound SQLite behaves as on a full disk.
+	MaxPages int
+	Log      *slog.Logger
 }
 
 // readers is how many connections may read at once. Reads take microseconds,
@@ -129,6 +132,9 @@ func prepareFile(path string) error {
 
 func open(o Options, lock string, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{"_txlock": {lock}}
+	if o.MaxPages > 0 {
+		pragmas = append(pragmas, fmt.Sprintf("max_page_count(%d)", o.MaxPages))
+	}
 	for _, p := range append([]string{
 		fmt.Sprintf("busy_timeout(%d)", o.BusyTimeout.Milliseconds()),
 		"synchronous(full)",
