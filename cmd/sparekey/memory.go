@@ -1,20 +1,30 @@
 package main
 
 import (
+	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/sparekey/sparekey/internal/config"
 )
 
-// plainMemory is what everything but hashing stays well below, in bytes.
-const plainMemory = 64 << 20
+const (
+	// plainMemory is what everything but hashing stays well below, in bytes.
+	plainMemory = 64 << 20
+	// idleHeap is how much heap an idle service may keep, in bytes: more than it needs, less than anybody minds.
+	idleHeap = 16 << 20
+	// giveBackEvery is how often a service looks whether it keeps more.
+	giveBackEvery = 15 * time.Second
+)
 
 // boundMemory tells the garbage collector what this service is like: a small
-// live heap with much short-lived garbage, so that collecting a quarter as often
-// costs some megabytes and saves a twentieth of the time; and hashes of 19 MiB each and more, which are garbage
-// the moment they are done, so that it must collect at once when they pile up.
-// GOGC and GOMEMLIMIT, where an operator has set them, win.
+// live heap with much short-lived garbage, so that collecting a quarter as
+// often costs some megabytes and saves a twentieth of the time; and hashes of
+// 19 MiB each and more, which are garbage the moment they are done, so that it
+// must collect at once when they pile up. GOGC and GOMEMLIMIT, where an
+// operator has set them, win.
 func boundMemory(cfg *config.Config) {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(400)
@@ -22,4 +32,33 @@ func boundMemory(cfg *config.Config) {
 	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
 		debug.SetMemoryLimit(plainMemory + 2*int64(cfg.Hash.Concurrency)*int64(cfg.Hash.Memory)<<10)
 	}
+}
+
+// giveBack returns what a burst has left in the heap to the system, until ctx
+// ends. By itself Go does so too, but takes minutes.
+func giveBack(ctx context.Context) {
+	ticker := time.NewTicker(giveBackEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			trimHeap()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// trimHeap collects and returns memory if the heap holds much more than an idle one.
+func trimHeap() {
+	if residentHeap() > idleHeap {
+		debug.FreeOSMemory()
+	}
+}
+
+// residentHeap is the memory that the heap holds of the system's, garbage included, in bytes.
+func residentHeap() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse + m.HeapIdle - m.HeapReleased
 }

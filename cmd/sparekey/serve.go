@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -93,7 +94,12 @@ func (s *service) run(ctx context.Context, l net.Listener) (err error) {
 		return errors.Join(err, l.Close())
 	}
 	s.log.InfoContext(ctx, "serving", "event", "serve.started", "listen", l.Addr().String(), "base_url", s.cfg.BaseURL, "version", version())
+	var tidying sync.WaitGroup
+	tidy, enough := context.WithCancel(ctx)
+	tidying.Go(func() { giveBack(tidy) })
 	served := s.server.Serve(ctx, l)
+	enough()
+	tidying.Wait()
 	s.log.InfoContext(ctx, "stopping", "event", "serve.stopping")
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Shutdown.Timeout)
 	defer cancel()
