@@ -1,7 +1,6 @@
 # What can be done here. `make lint test` is the gate.
 
-SHELL := /bin/bash
-GO    ?= go
+SHELL := bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 FUZZTIME ?= 30s
 
@@ -9,11 +8,11 @@ FUZZTIME ?= 30s
 
 .PHONY: help
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the static binary bin/sparekey
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.release=$(VERSION)" -o bin/sparekey ./cmd/sparekey
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.release=$(VERSION)" -o bin/sparekey ./cmd/sparekey
 
 .PHONY: setup
 setup: ## Install what the tests need beyond Go and make
@@ -29,19 +28,20 @@ lint: ## Check the code: vet, linters, tidiness, no skipped tests
 
 .PHONY: format
 format: ## Format the code
-	$(GO) tool -modfile=tools/go.mod golangci-lint fmt ./...
+	go tool -modfile=tools/go.mod golangci-lint fmt ./...
 
 .PHONY: bench
 bench: ## Measure against what the machine itself can do; prints a table of ratios
-	$(GO) run ./bench
+	go run ./bench
 
 .PHONY: fuzz
-fuzz: ## Fuzz every parser for FUZZTIME each (default 30s)
+fuzz: ## Fuzz every parser for FUZZTIME each (30s)
 	@FUZZTIME=$(FUZZTIME) script/fuzz
 
 .PHONY: cover
 cover: setup ## Say how much of each package the tests reach
-	CGO_ENABLED=1 $(GO) test -race -cover -coverprofile=coverage.out ./...
+	@script/test -coverprofile=coverage.out
+	@go tool cover -func=coverage.out | tail -n 1
 
 .PHONY: clean
 clean: ## Remove what was built

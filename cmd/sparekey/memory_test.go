@@ -18,7 +18,6 @@ func TestTrimHeap(t *testing.T) {
 		t.Fatal("the burst is not in the heap")
 	}
 	runtime.KeepAlive(garbage)
-	garbage = nil
 	trimHeap()
 	if left := residentHeap(); left >= burst {
 		t.Errorf("%d MiB are still held", left>>20)
