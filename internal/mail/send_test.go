@@ -91,7 +91,11 @@ func TestTLSIsVerified(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			server := smtptest.Start(t, append(c.options, smtptest.WithAuth("bot", "hunter2secret"), smtptest.WithWire())...)
-			m := newMailer(t, server.URL(c.change))
+			m := newMailer(t, server.URL(c.change), func(o *Options) {
+				if o.Server.security == tlsOffered {
+					o.Server.security = tlsDemanded // as it is of a stranger
+				}
+			})
 			err := m.SendLink(t.Context(), linkMail(t))
 			temporary(t, err)
 			if f := faultOf(t, err); f.Step != StepTLS || f.Hint() == "" {
@@ -101,6 +105,25 @@ func TestTLSIsVerified(t *testing.T) {
 				t.Error("something was sent all the same")
 			}
 		})
+	}
+}
+
+// TestLoopbackMayHaveACertificateOfItsOwn: the mail server beside us commonly
+// has one that it made itself. What goes there is encrypted all the same; with
+// ?ca=, or to a name that leads elsewhere, it is verified.
+func TestLoopbackMayHaveACertificateOfItsOwn(t *testing.T) {
+	t.Parallel()
+	options := []smtptest.Option{smtptest.WithSTARTTLS(), smtptest.WithCertificateFor("mail.example.com"), smtptest.WithAuth("bot", "hunter2secret"), smtptest.WithWire()}
+	withoutCA := func(u *url.URL) { u.RawQuery = "" }
+	server := smtptest.Start(t, options...)
+	if err := newMailer(t, server.URL(withoutCA)).SendLink(t.Context(), linkMail(t)); err != nil {
+		t.Fatal(err)
+	}
+	if wire := string(server.Wire()); strings.Contains(wire, "AUTH") || strings.Contains(wire, "MAIL") || server.Count() != 1 {
+		t.Errorf("%d mails arrived, in the clear: %q", server.Count(), wire)
+	}
+	if err := newMailer(t, server.URL()).SendLink(t.Context(), linkMail(t)); err == nil || faultOf(t, err).Step != StepTLS {
+		t.Errorf("with ?ca=: %v, want a fault of TLS", err)
 	}
 }
 
@@ -466,7 +489,7 @@ func TestCheckNamesTheStepThatFailed(t *testing.T) {
 	}
 	for step, change := range map[Step]func(*url.URL){
 		StepConnect: func(u *url.URL) { u.Host = "127.0.0.1:1" },
-		StepTLS:     func(u *url.URL) { u.RawQuery = "" },
+		StepTLS:     func(u *url.URL) { u.Scheme = "smtps" },
 		StepAuth:    func(u *url.URL) { u.User = url.UserPassword("bot", "wrong") },
 	} {
 		err := newMailer(t, server.URL(change)).Check(t.Context())

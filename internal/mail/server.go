@@ -46,8 +46,9 @@ type Server struct {
 // User and password are percent-decoded; with them the connection is
 // authenticated. Two options may follow: ?tls=none (smtp:// only) sends in the
 // clear, and ?ca=FILE names a PEM file of certificate authorities that are
-// trusted besides the system's. TLS is version 1.2 or newer, and the
-// certificate and its host name are always verified.
+// trusted besides the system's. TLS is version 1.2 or newer. The certificate
+// and its host name are verified, except where STARTTLS is merely taken as
+// offered, to loopback and without ?ca=FILE: the clear would be allowed there too.
 //
 // The error is a *reset.Error of kind Invalid; it says what to write instead
 // and never repeats the URL, which may hold a password.
