@@ -4,6 +4,7 @@
 //
 //	go run ./bench            # or: make bench
 //	go run ./bench -seconds 3 # a quick look
+//	go run ./bench -only metadata,resets -out ''
 //
 // Everything runs on loopback, bounded in time, and stops by itself. The
 // service is the real binary in a process of its own, with a real SQLite file
@@ -18,6 +19,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,9 +37,10 @@ func main() {
 	}
 	seconds := flag.Int("seconds", 10, "how long to measure each figure")
 	out := flag.String("out", "bench/results.md", "where to keep the table; empty: nowhere")
+	only := flag.String("only", "", "measure only these, separated by commas: "+strings.Join(names(), ", "))
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, time.Duration(*seconds)*time.Second, *out)
+	err := run(ctx, time.Duration(*seconds)*time.Second, *out, *only)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -44,7 +48,26 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, period time.Duration, out string) error {
+// measures are what can be measured, in this order.
+var measures = []struct {
+	name string
+	run  func(*bench, context.Context) error
+}{
+	{"requests", (*bench).requests},
+	{"metadata", (*bench).metadata},
+	{"resets", (*bench).resets},
+	{"mails", (*bench).mails},
+	{"timing", (*bench).timing},
+}
+
+func names() (list []string) {
+	for _, m := range measures {
+		list = append(list, m.name)
+	}
+	return list
+}
+
+func run(ctx context.Context, period time.Duration, out, only string) error {
 	// Beside the repository's files, which are on a disk; a temporary folder often is not.
 	dir, err := os.MkdirTemp("bench", ".data-")
 	if err != nil {
@@ -56,11 +79,15 @@ func run(ctx context.Context, period time.Duration, out string) error {
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	for _, measure := range []func(context.Context) error{
-		b.startAndMemory, b.requests, b.metadata, b.resets, b.mails, b.timing,
-	} {
-		if err := measure(ctx); err != nil {
-			return err
+	if err := b.startAndMemory(ctx); err != nil {
+		return err
+	}
+	for _, m := range measures {
+		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
+			continue
+		}
+		if err := m.run(b, ctx); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
 	table := b.table()

@@ -222,6 +222,9 @@ func (b *bench) metadata(ctx context.Context) error {
 }
 
 func (b *bench) resets(ctx context.Context) error {
+	if err := b.openRequests(ctx); err != nil {
+		return err
+	}
 	figure, base, err := sandwich(
 		func() (float64, error) { return hashRate(ctx, b.period/2) },
 		func() (float64, error) {

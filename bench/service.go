@@ -98,14 +98,21 @@ func (b *bench) startService(ctx context.Context) (p *process, took time.Duratio
 }
 
 func (b *bench) environ() []string {
-	return []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
-		"SPAREKEY_DATABASE=sqlite:" + filepath.Join(b.dir, "sparekey.db"),
+	// What an operator may set for the garbage collector holds here too.
+	var env []string
+	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
+		if value, set := os.LookupEnv(name); set {
+			env = append(env, name+"="+value)
+		}
+	}
+	return append(env,
+		"PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"),
+		"SPAREKEY_DATABASE=sqlite:"+filepath.Join(b.dir, "sparekey.db"),
 		"SPAREKEY_BASE_URL=http://127.0.0.1",
-		"SPAREKEY_MAIL_SMTP=" + b.smtp.url(),
+		"SPAREKEY_MAIL_SMTP="+b.smtp.url(),
 		"SPAREKEY_MAIL_FROM=Bench <noreply@example.com>",
 		"SPAREKEY_THROTTLE_ENABLED=false",
-	}
+	)
 }
 
 // pause waits, or until ctx ends.

@@ -196,7 +196,7 @@ func (w *worker) finish(ctx context.Context, row *rivertype.JobRow, e reset.Entr
 	noted, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := w.handler.GiveUp(noted, e, row.Attempt, err); err != nil {
-		w.log.WarnContext(ctx, "giving up could not be noted; it is tried again", "outbox_id", row.ID, "error", err)
+		w.log.WarnContext(ctx, "giving up could not be noted; it is tried again", "event", "mail.give_up_failed", "outbox_id", row.ID, "error", err)
 		return errLater
 	}
 	return river.JobCancel(errLater)

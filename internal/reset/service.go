@@ -15,7 +15,7 @@ import (
 type Config struct {
 	// BaseURL is where the pages are, without a trailing slash. Links are built from it alone.
 	BaseURL string
-	// TTL is how long a link is good, at most 24 hours (NIST SP 800-63B-4, 6.1.2.3 for codes sent by mail).
+	// TTL is how long a link is good, at most 24 hours (NIST SP 800-63B-4, 4.2.1.2, for codes sent by mail).
 	TTL time.Duration
 	// MaxAddresses is how many addresses one anonymous request may name.
 	MaxAddresses int
