@@ -22,9 +22,10 @@ import (
 )
 
 const (
-	people   = 200
-	baseURL  = "https://reset.example.com"
-	password = "correct horse battery staple"
+	people      = 200
+	baseURL     = "https://reset.example.com"
+	password    = "correct horse battery staple"
+	requestPath = "/api/1.0/reset-password/request"
 )
 
 // world is a service under test, with what surrounds it.
@@ -41,10 +42,11 @@ func (w *world) url(path string) string { return "http://" + w.addr + path }
 
 func person(i int) string { return fmt.Sprintf("person%03d@example.test", i) }
 
-// newWorld imports people into a new database and makes ready what the service
-// needs: a mail server over STARTTLS with a login.
-func newWorld(t *testing.T) *world {
+// newWorld imports n people into a new database and makes ready what the
+// service needs: a mail server over STARTTLS with a login.
+func newWorld(t *testing.T, n int) *world {
 	t.Helper()
+	t.Cleanup(client.CloseIdleConnections)
 	dir := t.TempDir()
 	w := &world{
 		addr: freeAddr(t), db: filepath.Join(dir, "sparekey.db"),
@@ -63,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	}
 	var csv strings.Builder
 	csv.WriteString("email,name,accounts\n")
-	for i := range people {
+	for i := range n {
 		fmt.Fprintf(&csv, "%s,Person %d,Acme\n", person(i), i)
 	}
 	must(t, w.env, csv.String(), "user", "import", "-")
@@ -85,15 +87,24 @@ func (w *world) kill(t *testing.T) { w.server.end(t, syscall.SIGKILL) }
 
 var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: people}}
 
+// call calls as the clients do: with the key, but for asking.
 func (w *world) call(method, path, body string) (status int, answer string, err error) {
+	key := w.key
+	if path == requestPath {
+		key = ""
+	}
+	return w.callAs(key, method, path, body)
+}
+
+// callAs calls with the key, or without any when it is empty.
+func (w *world) callAs(key, method, path, body string) (status int, answer string, err error) {
 	req, err := http.NewRequest(method, w.url(path), strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Auth-Token", w.key)
-	if path == "/api/1.0/reset-password/request" {
-		req.Header.Del("X-Auth-Token")
+	if key != "" {
+		req.Header.Set("X-Auth-Token", key)
 	}
 	res, err := client.Do(req)
 	if err != nil {
@@ -147,8 +158,7 @@ func (w *world) links(t *testing.T) map[string][]string {
 // exactly once.
 func TestKillInTheMiddle(t *testing.T) {
 	t.Parallel()
-	defer client.CloseIdleConnections()
-	w := newWorld(t)
+	w := newWorld(t, people)
 	w.start(t)
 
 	w.askAll(t)
@@ -185,7 +195,7 @@ func (w *world) askAll(t *testing.T) {
 				continue
 			}
 			wg.Go(func() {
-				status, answer, err := w.call(http.MethodPost, "/api/1.0/reset-password/request", fmt.Sprintf(`{"email":[%q]}`, person(i)))
+				status, answer, err := w.call(http.MethodPost, requestPath, fmt.Sprintf(`{"email":[%q]}`, person(i)))
 				if err == nil && status == http.StatusOK {
 					accepted[i].Store(true)
 				} else if err == nil {
