@@ -20,7 +20,8 @@ func newServe(c console) *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API and the pages, and send the mails",
 		Long: `Serve the API and the pages, and send the mails, until SIGTERM or SIGINT. Then
-what is under way is finished, for at most shutdown.timeout.
+the requests under way are finished, and after them the mails under way, each
+for at most shutdown.timeout.
 
 Three settings have no default and are needed: base_url, mail.smtp and mail.from.
 Terminate TLS in front of it, and check the set-up first with: sparekey doctor`,

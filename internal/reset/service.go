@@ -158,7 +158,7 @@ func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID,
 		return ID{}, err
 	}
 	if refusals := s.policy.Check(password, user); len(refusals) > 0 {
-		return ID{}, refused(refusals)
+		return ID{}, Refused(refusals)
 	}
 	change, err := s.directory.Prepare(ctx, user, password)
 	if err != nil {
@@ -252,8 +252,8 @@ func (s *Service) wrongGuess(ctx context.Context, c Caller, now time.Time) error
 	return errUnknownID
 }
 
-// refused turns the policy's reasons into the answer.
-func refused(refusals []Refusal) *Error {
+// Refused turns the policy's reasons into an Invalid error that tells them all.
+func Refused(refusals []Refusal) *Error {
 	messages := make([]string, len(refusals))
 	for i, r := range refusals {
 		messages[i] = r.Message

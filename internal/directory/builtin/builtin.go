@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -220,11 +219,7 @@ func (d *Directory) HashNew(ctx context.Context, n NewUser, password string) (st
 		u.Accounts = append(u.Accounts, reset.Account{Name: name})
 	}
 	if refusals := d.policy.Check(password, u); len(refusals) > 0 {
-		messages := make([]string, len(refusals))
-		for i, r := range refusals {
-			messages[i] = r.Message
-		}
-		return "", reset.Invalidf("this password cannot be used: %s", strings.Join(messages, "; "))
+		return "", reset.Refused(refusals)
 	}
 	return d.hasher.Hash(ctx, password)
 }
