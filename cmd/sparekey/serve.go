@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,8 +21,8 @@ func newServe(c console) *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API and the pages, and send the mails",
 		Long: `Serve the API and the pages, and send the mails, until SIGTERM or SIGINT. Then
-the requests under way are finished, and after them the mails under way, each
-for at most shutdown.timeout.
+the requests under way are finished, and after them the mails under way, for
+shutdown.timeout at most; a mail that was cut off goes out after the next start.
 
 Three settings have no default and are needed: base_url, mail.smtp and mail.from.
 Terminate TLS in front of it, and check the set-up first with: sparekey doctor`,
@@ -98,15 +99,28 @@ func (s *service) run(ctx context.Context, l net.Listener) (err error) {
 	var tidying sync.WaitGroup
 	tidy, enough := context.WithCancel(ctx)
 	tidying.Go(func() { giveBack(tidy) })
-	served := s.server.Serve(ctx, l)
+	grace, release := graceAfter(tidy, s.cfg.Shutdown.Timeout)
+	defer release()
+	served := s.server.Serve(ctx, grace, l)
 	enough()
 	tidying.Wait()
 	s.log.InfoContext(ctx, "stopping", "event", "serve.stopping")
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Shutdown.Timeout)
-	defer cancel()
-	stopped := s.outbox.Stop(deadline)
+	stopped := s.outbox.Stop(grace)
 	s.log.InfoContext(ctx, "stopped", "event", "serve.stopped")
+	if errors.Is(served, errGraceOver) {
+		served = hintf(served, "the callers got no answer; a longer shutdown.timeout lets them finish")
+	}
 	return errors.Join(served, stopped)
+}
+
+var errGraceOver = errors.New("shutdown.timeout is over")
+
+// graceAfter is a context that ends with errGraceOver a while after ctx has
+// ended: one deadline for everything that is finished by then.
+func graceAfter(ctx context.Context, d time.Duration) (grace context.Context, release func()) {
+	grace, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, func() { cancel(errGraceOver) }) })
+	return grace, func() { stop(); cancel(nil) }
 }
 
 // begin takes hold of the database and starts the outbox.

@@ -121,7 +121,7 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 		Dev:   dev, BasePath: base.Path,
 		MaxInFlight: cfg.HTTP.MaxInFlight,
 		Ready:       c.store.Ready, WithRequestID: logs.WithRequestID,
-		ShutdownTimeout: cfg.Shutdown.Timeout, Now: c.now, Log: c.log,
+		Now: c.now, Log: c.log,
 	})
 	return &service{core: c, outbox: work, server: server}, nil
 }

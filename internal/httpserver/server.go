@@ -8,6 +8,7 @@ package httpserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -21,11 +22,12 @@ import (
 // The limits on a connection (OWASP ASVS 4: slow and endless senders). A
 // reader of the pages on a bad line needs seconds, not minutes.
 const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 15 * time.Second
-	writeTimeout      = 30 * time.Second
-	idleTimeout       = 75 * time.Second
-	maxHeaderBytes    = 16 << 10
+	// readTimeout bounds a request from its first byte to its last. It bounds the
+	// headers alone as well: a second limit would be a second timer to set for every request.
+	readTimeout    = 10 * time.Second
+	writeTimeout   = 30 * time.Second
+	idleTimeout    = 75 * time.Second
+	maxHeaderBytes = 16 << 10
 )
 
 // Surface is one face of the service.
@@ -49,10 +51,8 @@ type Options struct {
 	Ready func(context.Context) error
 	// WithRequestID puts a request's id into its context, where the log finds it.
 	WithRequestID func(ctx context.Context, id string) context.Context
-	// ShutdownTimeout is how long Serve waits for what is under way when it ends.
-	ShutdownTimeout time.Duration
-	Now             reset.Clock
-	Log             *slog.Logger
+	Now           reset.Clock
+	Log           *slog.Logger
 }
 
 // Server serves the API and the pages.
@@ -68,7 +68,7 @@ func New(o Options) *Server {
 	s := &Server{o: o, inFlight: make(chan struct{}, o.MaxInFlight)}
 	s.http = &http.Server{
 		Handler:           s.Handler(),
-		ReadHeaderTimeout: readHeaderTimeout,
+		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
@@ -79,9 +79,9 @@ func New(o Options) *Server {
 }
 
 // Serve serves until ctx ends; then it takes no more connections, waits for the
-// requests under way and returns nil. It returns an error if it had to give up
-// waiting or could not serve.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+// requests under way, until grace ends, and returns nil. It returns an error if
+// it had to cut requests off, with the cause of grace's end, or could not serve.
+func (s *Server) Serve(ctx, grace context.Context, l net.Listener) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(l) }()
 	select {
@@ -90,10 +90,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.draining.Store(true)
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.ShutdownTimeout)
-	defer cancel()
-	err := s.http.Shutdown(deadline)
+	err := s.http.Shutdown(grace)
 	if err != nil {
+		if grace.Err() != nil {
+			err = fmt.Errorf("requests under way were cut off: %w", context.Cause(grace))
+		}
 		err = errors.Join(err, s.http.Close())
 	}
 	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {

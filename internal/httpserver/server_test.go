@@ -60,7 +60,7 @@ func options(log io.Writer) httpserver.Options {
 		WithRequestID: func(ctx context.Context, id string) context.Context {
 			return context.WithValue(ctx, requestID{}, id)
 		},
-		ShutdownTimeout: 10 * time.Second, Now: time.Now,
+		Now: time.Now,
 		Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
@@ -195,6 +195,12 @@ func TestFull(t *testing.T) {
 
 func serve(t *testing.T, o httpserver.Options) (addr string, stop func() error) {
 	t.Helper()
+	return serveUntil(context.WithoutCancel(t.Context()), t, o)
+}
+
+// serveUntil cuts off what is under way when grace ends.
+func serveUntil(grace context.Context, t *testing.T, o httpserver.Options) (addr string, stop func() error) {
+	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +208,7 @@ func serve(t *testing.T, o httpserver.Options) (addr string, stop func() error) 
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	s := httpserver.New(o)
-	go func() { done <- s.Serve(ctx, l) }()
+	go func() { done <- s.Serve(ctx, grace, l) }()
 	stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() { _ = stop() })
 	return l.Addr().String(), stop
@@ -231,6 +237,32 @@ func TestShutdownFinishes(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Errorf("Serve: %v", err)
 	}
+}
+
+// TestShutdownCutsOff: what is still under way when the grace is over gets no
+// answer, and whoever told the server to stop hears why.
+func TestShutdownCutsOff(t *testing.T) {
+	t.Parallel()
+	o := options(io.Discard)
+	entered, release := make(chan struct{}), make(chan struct{})
+	o.Pages.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(entered)
+		<-release
+	})
+	over := errors.New("the grace is over")
+	grace, end := context.WithCancelCause(context.WithoutCancel(t.Context()))
+	addr, stop := serveUntil(grace, t, o)
+	answered := make(chan string, 1)
+	go func() { answered <- raw(t, addr, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") }()
+	<-entered
+	end(over)
+	if err := stop(); !errors.Is(err, over) {
+		t.Errorf("Serve: %v, want %v", err, over)
+	}
+	if got := <-answered; got != "" {
+		t.Errorf("answered %q", got)
+	}
+	close(release)
 }
 
 // raw sends bytes as they are and returns the answer.
