@@ -49,7 +49,7 @@ var testNow = time.Date(2026, 11, 23, 13, 5, 0, 0, time.UTC)
 func ada(tb testing.TB) reset.User {
 	return reset.User{
 		ID: "1", Email: address(tb, "ada@example.com"), Name: "Ada Lovelace",
-		Accounts: []reset.Account{{ID: 1, Name: "Analytical Engines"}, {ID: 2, Name: "Notes"}, {ID: 3, Name: "Closed", Suspended: true}},
+		Standing: reset.Standing{Accounts: []reset.Account{{ID: 1, Name: "Analytical Engines"}, {ID: 2, Name: "Notes"}, {ID: 3, Name: "Closed", Suspended: true}}},
 	}
 }
 

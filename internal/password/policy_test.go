@@ -119,9 +119,9 @@ func TestPolicyRefusesTheUsersOwnNames(t *testing.T) {
 	user := reset.User{
 		Email: mustAddress(t, "Bartholomew.Fitzgerald@bücher.example.com"),
 		Name:  "Jose\u0301 Bartholomew Fitzgerald",
-		Accounts: []reset.Account{
+		Standing: reset.Standing{Accounts: []reset.Account{
 			{Name: "Amalgamated Widgets"}, {Name: "  Suspended Sprockets ", Suspended: true}, {Name: ""},
-		},
+		}},
 	}
 	for _, tc := range []struct {
 		name, password string

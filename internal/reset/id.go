@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -20,7 +20,13 @@ type ID struct{ s string }
 // hash would add nothing, since the secret cannot be guessed.
 type Digest [sha256.Size]byte
 
-var canonicalUUID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+// canonicalUUID reports whether s is a UUID in its canonical form.
+func canonicalUUID(s string) bool {
+	return len(s) == canonicalLength && uuid.Validate(s) == nil && strings.ToLower(s) == s
+}
+
+// canonicalLength tells the canonical form from the others that the uuid package knows.
+const canonicalLength = len("00000000-0000-0000-0000-000000000000")
 
 // NewID mints an id.
 func NewID() ID {
@@ -32,7 +38,7 @@ func NewID() ID {
 // ParseID takes only the canonical form, 8-4-4-4-12 lower-case hexadecimal
 // digits: no braces, no urn:, no capitals. Links carry exactly that form.
 func ParseID(s string) (ID, bool) {
-	if !canonicalUUID.MatchString(s) {
+	if !canonicalUUID(s) {
 		return ID{}, false
 	}
 	return ID{s}, true

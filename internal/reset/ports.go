@@ -84,9 +84,9 @@ type Directory interface {
 // Finder is what a Directory may be besides when it shares the store's
 // database: one look at both instead of two. Looking is what callers do most.
 type Finder interface {
-	// RequestAndUser returns a request in whatever state with its user, or
-	// ErrNoRequest, or the request with ErrNoUser.
-	RequestAndUser(ctx context.Context, d Digest) (Request, User, error)
+	// Glance returns what is to know of a request in whatever state, or
+	// ErrNoRequest, or ErrNoUser with what is to know of the request alone.
+	Glance(ctx context.Context, d Digest) (Glance, error)
 }
 
 // Change is a new password that is ready to be set.

@@ -116,7 +116,7 @@ func (s *Service) Job(ctx context.Context, c Caller, id string) (Job, error) {
 	if c.Key == nil || c.Key.Scope != ScopeAdmin {
 		return Job{}, &Error{Kind: Unauthorized, Code: CodeNotAllowed, Message: "this key may not see jobs; it needs the scope admin"}
 	}
-	if !canonicalUUID.MatchString(id) {
+	if !canonicalUUID(id) {
 		return Job{}, none
 	}
 	job, err := s.store.Job(ctx, id)
@@ -140,11 +140,11 @@ type Metadata struct {
 // CodeNotAuthorized if there is no such request, CodeExpired or CodeInactive
 // (used, or replaced by a newer link) if there was.
 func (s *Service) Look(ctx context.Context, c Caller, id string) (Metadata, error) {
-	_, user, req, parsed, err := s.open(ctx, c, id)
+	parsed, g, err := s.open(ctx, c, id, s.glance)
 	if err != nil {
 		return Metadata{}, err
 	}
-	return Metadata{ID: parsed, MultipleAccounts: len(user.ActiveAccounts()) > 1, ExpiresAt: req.ExpiresAt}, nil
+	return Metadata{ID: parsed, MultipleAccounts: len(g.ActiveAccounts()) > 1, ExpiresAt: g.ExpiresAt}, nil
 }
 
 // Reset changes the password of the user behind the request. In this order: is
@@ -153,7 +153,11 @@ func (s *Service) Look(ctx context.Context, c Caller, id string) (Metadata, erro
 // set the password, close the user's other requests and enqueue the notice.
 // Of any number of simultaneous calls with one id exactly one succeeds.
 func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID, error) {
-	digest, user, req, parsed, err := s.open(ctx, c, id)
+	var user User
+	parsed, g, err := s.open(ctx, c, id, func(ctx context.Context, d Digest) (g Glance, err error) {
+		g, user, err = s.find(ctx, d)
+		return g, err
+	})
 	if err != nil {
 		return ID{}, err
 	}
@@ -166,7 +170,7 @@ func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID,
 	}
 	now := s.now()
 	err = s.store.Update(ctx, func(tx Tx) error {
-		if _, err := tx.Claim(ctx, digest, now); err != nil {
+		if _, err := tx.Claim(ctx, parsed.Digest(), now); err != nil {
 			return err
 		}
 		if err := change.Apply(ctx, tx, now); err != nil {
@@ -177,7 +181,7 @@ func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID,
 		}
 		return tx.Enqueue(ctx, NoticeEntry{UserID: user.ID, ChangedAt: now})
 	})
-	if errors.Is(err, ErrNoRequest) && !now.Before(req.ExpiresAt) {
+	if errors.Is(err, ErrNoRequest) && !now.Before(g.ExpiresAt) {
 		return ID{}, errExpired // while the password was made ready
 	}
 	if errors.Is(err, ErrNoRequest) {
@@ -197,9 +201,9 @@ var (
 	errInactive  = &Error{Kind: Unauthorized, Code: CodeInactive, Message: "this link was used, or replaced by a newer one; please use the newest mail or ask for a new link"}
 )
 
-// open finds the open request behind an id, and its user.
-func (s *Service) open(ctx context.Context, c Caller, id string) (Digest, User, Request, ID, error) {
-	fail := func(err error) (Digest, User, Request, ID, error) { return Digest{}, User{}, Request{}, ID{}, err }
+// open answers what look finds behind an id, if the id opens a request.
+func (s *Service) open(ctx context.Context, c Caller, id string, look func(context.Context, Digest) (Glance, error)) (ID, Glance, error) {
+	fail := func(err error) (ID, Glance, error) { return ID{}, Glance{}, err }
 	now := s.now()
 	if err := s.throttle.Guessing(c, now); err != nil {
 		return fail(err)
@@ -208,8 +212,7 @@ func (s *Service) open(ctx context.Context, c Caller, id string) (Digest, User, 
 	if !ok {
 		return fail(s.wrongGuess(ctx, c, now))
 	}
-	digest := parsed.Digest()
-	req, user, err := s.find(ctx, digest)
+	g, err := look(ctx, parsed.Digest())
 	if errors.Is(err, ErrNoRequest) {
 		return fail(s.wrongGuess(ctx, c, now))
 	}
@@ -219,29 +222,35 @@ func (s *Service) open(ctx context.Context, c Caller, id string) (Digest, User, 
 	switch {
 	// A key of another account learns nothing, not even that the id was right:
 	// it is answered, and counted, like a wrong guess.
-	case c.Key != nil && c.Key.Account != 0 && !user.MemberOf(c.Key.Account):
+	case c.Key != nil && c.Key.Account != 0 && !g.MemberOf(c.Key.Account):
 		return fail(s.wrongGuess(ctx, c, now))
-	case err != nil || !user.MayReset():
+	case err != nil || !g.MayReset():
 		return fail(errInactive)
-	case req.State != StateOpen:
+	case g.State != StateOpen:
 		return fail(errInactive)
-	case !now.Before(req.ExpiresAt):
+	case !now.Before(g.ExpiresAt):
 		return fail(errExpired)
 	}
-	return digest, user, req, parsed, nil
+	return parsed, g, nil
 }
 
-// find returns a request with its user, as Finder.RequestAndUser does.
-func (s *Service) find(ctx context.Context, d Digest) (Request, User, error) {
-	if both, ok := s.directory.(Finder); ok {
-		return both.RequestAndUser(ctx, d)
+// glance is Finder.Glance, whatever the directory is.
+func (s *Service) glance(ctx context.Context, d Digest) (Glance, error) {
+	if finder, ok := s.directory.(Finder); ok {
+		return finder.Glance(ctx, d)
 	}
+	g, _, err := s.find(ctx, d)
+	return g, err
+}
+
+// find is glance with all that is known of the user.
+func (s *Service) find(ctx context.Context, d Digest) (Glance, User, error) {
 	req, err := s.store.RequestByDigest(ctx, d)
 	if err != nil {
-		return Request{}, User{}, err
+		return Glance{}, User{}, err
 	}
 	user, err := s.directory.UserByID(ctx, req.UserID)
-	return req, user, err
+	return Glance{State: req.State, ExpiresAt: req.ExpiresAt, Standing: user.Standing}, user, err
 }
 
 // wrongGuess counts an id that opens nothing and answers what the caller gets.

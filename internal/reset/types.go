@@ -14,7 +14,12 @@ type User struct {
 	// Name is how to address the person; may be empty.
 	Name string
 	// Locale is a BCP 47 tag such as "de"; may be empty.
-	Locale   string
+	Locale string
+	Standing
+}
+
+// Standing is what of a user decides whether a link may be mailed and opens.
+type Standing struct {
 	Disabled bool
 	// Accounts are the user's accounts, ordered by name. May be empty.
 	Accounts []Account
@@ -29,14 +34,14 @@ type Account struct {
 
 // MayReset reports whether the user may be mailed a link and use it: not
 // disabled, and, if in any account, in at least one that is not suspended.
-func (u User) MayReset() bool {
-	return !u.Disabled && (len(u.Accounts) == 0 || len(u.ActiveAccounts()) > 0)
+func (s Standing) MayReset() bool {
+	return !s.Disabled && (len(s.Accounts) == 0 || len(s.ActiveAccounts()) > 0)
 }
 
 // ActiveAccounts returns those of the user's accounts that are not suspended.
-func (u User) ActiveAccounts() []Account {
+func (s Standing) ActiveAccounts() []Account {
 	var active []Account
-	for _, a := range u.Accounts {
+	for _, a := range s.Accounts {
 		if !a.Suspended {
 			active = append(active, a)
 		}
@@ -45,8 +50,8 @@ func (u User) ActiveAccounts() []Account {
 }
 
 // MemberOf reports whether the user is in the account and it is not suspended.
-func (u User) MemberOf(account int64) bool {
-	for _, a := range u.ActiveAccounts() {
+func (s Standing) MemberOf(account int64) bool {
+	for _, a := range s.ActiveAccounts() {
 		if a.ID == account {
 			return true
 		}
@@ -75,6 +80,14 @@ type Request struct {
 	ExpiresAt time.Time
 	// EndedAt is when it left StateOpen; zero while open.
 	EndedAt time.Time
+}
+
+// Glance is what decides whether an id opens anything: of its request and of the user behind it.
+type Glance struct {
+	State     State
+	ExpiresAt time.Time
+	// Standing is the user's; its accounts may come without names, in any order.
+	Standing
 }
 
 // Scope says what a key may do.

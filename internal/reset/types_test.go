@@ -14,17 +14,17 @@ func TestWhoMayReset(t *testing.T) {
 	t.Parallel()
 	on, on2, off := reset.Account{ID: 1, Name: "A"}, reset.Account{ID: 2, Name: "B"}, reset.Account{ID: 3, Name: "C", Suspended: true}
 	for name, c := range map[string]struct {
-		user   reset.User
+		user   reset.Standing
 		may    bool
 		active []reset.Account
 	}{
-		"in no account":            {reset.User{}, true, nil},
-		"disabled":                 {reset.User{Disabled: true}, false, nil},
-		"in one":                   {reset.User{Accounts: []reset.Account{on}}, true, []reset.Account{on}},
-		"in two":                   {reset.User{Accounts: []reset.Account{on, on2}}, true, []reset.Account{on, on2}},
-		"in one that is suspended": {reset.User{Accounts: []reset.Account{off}}, false, nil},
-		"one of two suspended":     {reset.User{Accounts: []reset.Account{off, on}}, true, []reset.Account{on}},
-		"disabled and in one":      {reset.User{Disabled: true, Accounts: []reset.Account{on}}, false, []reset.Account{on}},
+		"in no account":            {reset.Standing{}, true, nil},
+		"disabled":                 {reset.Standing{Disabled: true}, false, nil},
+		"in one":                   {reset.Standing{Accounts: []reset.Account{on}}, true, []reset.Account{on}},
+		"in two":                   {reset.Standing{Accounts: []reset.Account{on, on2}}, true, []reset.Account{on, on2}},
+		"in one that is suspended": {reset.Standing{Accounts: []reset.Account{off}}, false, nil},
+		"one of two suspended":     {reset.Standing{Accounts: []reset.Account{off, on}}, true, []reset.Account{on}},
+		"disabled and in one":      {reset.Standing{Disabled: true, Accounts: []reset.Account{on}}, false, []reset.Account{on}},
 	} {
 		same(t, name+": MayReset", c.user.MayReset(), c.may)
 		same(t, name+": ActiveAccounts", c.user.ActiveAccounts(), c.active)

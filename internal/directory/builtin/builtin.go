@@ -25,8 +25,8 @@ type Records interface {
 	UserByKey(ctx context.Context, key string) (reset.User, error)
 	// UserByID returns a user, or reset.ErrNoUser.
 	UserByID(ctx context.Context, id string) (reset.User, error)
-	// RequestAndUser returns a request with its user; see reset.Finder.
-	RequestAndUser(ctx context.Context, d reset.Digest) (reset.Request, reset.User, error)
+	// Glance is reset.Finder's.
+	Glance(ctx context.Context, d reset.Digest) (reset.Glance, error)
 	// Users lists all users by address.
 	Users(ctx context.Context) ([]reset.User, error)
 	// PasswordHash returns the encoded hash, empty if there is none, or reset.ErrNoUser.
@@ -87,9 +87,9 @@ func (d *Directory) UserByID(ctx context.Context, id string) (reset.User, error)
 	return d.records.UserByID(ctx, id)
 }
 
-// RequestAndUser implements reset.Finder.
-func (d *Directory) RequestAndUser(ctx context.Context, digest reset.Digest) (reset.Request, reset.User, error) {
-	return d.records.RequestAndUser(ctx, digest)
+// Glance implements reset.Finder.
+func (d *Directory) Glance(ctx context.Context, digest reset.Digest) (reset.Glance, error) {
+	return d.records.Glance(ctx, digest)
 }
 
 // Prepare implements reset.Directory: it hashes.

@@ -9,34 +9,22 @@ import (
 	"github.com/sparekey/sparekey/internal/reset"
 )
 
-// requestRow is a row of requests.
-type requestRow struct {
-	r                       reset.Request
-	created, expires, ended sql.NullInt64
-}
-
-const requestColumns = `requests.ref, requests.user_id, requests.state, requests.created_at, requests.expires_at, requests.ended_at`
-
-func (row *requestRow) refs() []any {
-	return []any{&row.r.Ref, &row.r.UserID, &row.r.State, &row.created, &row.expires, &row.ended}
-}
-
-func (row *requestRow) request() reset.Request {
-	r := row.r
-	r.CreatedAt, r.ExpiresAt, r.EndedAt = fromMS(row.created), fromMS(row.expires), fromMS(row.ended)
-	return r
-}
+const requestColumns = `ref, user_id, state, created_at, expires_at, ended_at`
 
 func scanRequest(from interface{ Scan(...any) error }) (reset.Request, error) {
-	var row requestRow
-	err := from.Scan(row.refs()...)
+	var (
+		r                       reset.Request
+		created, expires, ended sql.NullInt64
+	)
+	err := from.Scan(&r.Ref, &r.UserID, &r.State, &created, &expires, &ended)
 	if errors.Is(err, sql.ErrNoRows) {
 		return reset.Request{}, reset.ErrNoRequest
 	}
 	if err != nil {
 		return reset.Request{}, translate(err)
 	}
-	return row.request(), nil
+	r.CreatedAt, r.ExpiresAt, r.EndedAt = fromMS(created), fromMS(expires), fromMS(ended)
+	return r, nil
 }
 
 // RequestByDigest implements reset.Store.
