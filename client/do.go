@@ -80,11 +80,12 @@ func last(err error) error {
 // again decides whether to repeat a call that failed, and after which pause.
 func (k call) again(err error, attempt int) (wait time.Duration, ok bool) {
 	f, isFailure := errors.AsType[*failure](err)
-	if !isFailure || !f.nothing && !(f.passing && k.method == http.MethodGet) {
+	reads := k.method == http.MethodGet
+	if !isFailure || !f.nothing && (!f.passing || !reads) {
 		return 0, false
 	}
 	wait = firstPause << attempt
-	wait += rand.N(wait) // so that many clients do not come back at once
+	wait += rand.N(wait) //nolint:gosec // no secret: only so that many clients do not come back at once
 	if e, isError := errors.AsType[*Error](f.err); isError && e.RetryAfter > 0 {
 		wait = e.RetryAfter
 	}
@@ -169,7 +170,7 @@ func parseRefusal(res *http.Response, body []byte) (*Error, bool) {
 		Code    *Code                      `json:"code"`
 		Details map[string]json.RawMessage `json:"details"`
 	}
-	if json.Unmarshal(body, &model) != nil || model.Msg == nil || model.Code == nil {
+	if ok := json.Unmarshal(body, &model) == nil; !ok || model.Msg == nil || model.Code == nil {
 		return nil, false
 	}
 	return &Error{
@@ -185,12 +186,9 @@ func retryAfter(res *http.Response) time.Duration {
 	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
 		return time.Duration(n) * time.Second
 	}
-	until, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	sent, err := http.ParseTime(res.Header.Get("Date"))
-	if err != nil {
+	until, noDate := http.ParseTime(value)
+	sent, noClock := http.ParseTime(res.Header.Get("Date"))
+	if noDate != nil || noClock != nil {
 		return 0
 	}
 	return max(0, until.Sub(sent))

@@ -113,6 +113,6 @@ func (e *Error) PasswordReasons() []Reason {
 // instead of JSON, a redirect, a status or a body that the API does not have.
 var ErrBadAnswer = errors.New("sparekey: bad answer")
 
-func badAnswer(name string, status int, format string, args ...any) error {
-	return fmt.Errorf("%w to %s (status %d): %s; is the base URL that of the API?", ErrBadAnswer, name, status, fmt.Sprintf(format, args...))
+func badAnswer(name string, status int, why string) error {
+	return fmt.Errorf("%w to %s (status %d): %s; is the base URL that of the API?", ErrBadAnswer, name, status, why)
 }

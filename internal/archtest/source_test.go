@@ -19,6 +19,7 @@ const longest = 400
 // clocks are the files that may read the time, and why; everybody else has a
 // reset.Clock handed in. Suites are free.
 var clocks = map[string]string{
+	"client/do.go":                  "whether a context lasts as long as a pause; contexts know no other clock",
 	"cmd/sparekey/main.go":          "the wiring: it hands the clock to all others",
 	"cmd/sparekey/doctor_checks.go": "how long a step took, which a clock that stands still would hide",
 	"internal/httpapi/httpapi.go":   "the deadline of a connection, which knows no other clock",
