@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -205,9 +206,14 @@ func serveUntil(grace context.Context, t *testing.T, o httpserver.Options) (addr
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOn(grace, t, httpserver.New(o), l)
+}
+
+// serveOn serves until the test ends.
+func serveOn(grace context.Context, t *testing.T, s *httpserver.Server, l net.Listener) (addr string, stop func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
-	s := httpserver.New(o)
 	go func() { done <- s.Serve(ctx, grace, l) }()
 	stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() { _ = stop() })
@@ -294,6 +300,46 @@ func TestHeadersAreBounded(t *testing.T) {
 	} {
 		if got := raw(t, addr, request); !strings.HasPrefix(got, "HTTP/1.1 4") {
 			t.Errorf("%s: answered %.60q, want a 4xx", name, got)
+		}
+	}
+}
+
+// TestDrippingHeadersAreCutOff: who sends headers byte by byte holds a
+// connection for a bounded time, however steadily they drip (Slowloris).
+func TestDrippingHeadersAreCutOff(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httpserver.New(options(io.Discard))
+	s.SetReadTimeout(200 * time.Millisecond)
+	addr, _ := serveOn(context.WithoutCancel(t.Context()), t, s, l)
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan error, 1)
+	go func() {
+		_, err := io.ReadAll(c)
+		over <- err
+	}()
+	drops := time.NewTicker(20 * time.Millisecond)
+	defer drops.Stop()
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+	for {
+		select {
+		case <-drops.C:
+			_, _ = io.WriteString(c, "a") // fails once it is cut off
+		case err := <-over:
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("it was never cut off")
+			}
+			return
 		}
 	}
 }

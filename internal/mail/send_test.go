@@ -87,6 +87,8 @@ func TestTLSIsVerified(t *testing.T) {
 		{"wrong name, STARTTLS", []smtptest.Option{smtptest.WithSTARTTLS(), smtptest.WithCertificateFor("mail.example.com")}, func(*url.URL) {}},
 		{"wrong name, implicit", []smtptest.Option{smtptest.WithTLS(), smtptest.WithCertificateFor("mail.example.com")}, func(*url.URL) {}},
 		{"no TLS where it is implicit", nil, func(u *url.URL) { u.Scheme = "smtps" }},
+		{"TLS 1.1, STARTTLS", []smtptest.Option{smtptest.WithSTARTTLS(), smtptest.WithOldTLS()}, func(*url.URL) {}},
+		{"TLS 1.1, implicit", []smtptest.Option{smtptest.WithTLS(), smtptest.WithOldTLS()}, func(*url.URL) {}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

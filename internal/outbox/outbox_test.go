@@ -5,8 +5,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -190,6 +192,35 @@ func TestWorksEverything(t *testing.T) {
 		if !found {
 			t.Errorf("%+v was not worked as it was enqueued; worked: %+v", want, h.worked)
 		}
+	}
+}
+
+// TestFailuresHoldNobodyUp: more entries fail than there are workers, and wait
+// to be tried again; one that comes after them does not wait.
+func TestFailuresHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	h := newHandler(func(_ context.Context, e reset.Entry) error {
+		if e, ok := e.(reset.LinkEntry); ok && strings.HasPrefix(e.Address, "bad") {
+			return errors.New("the mail server is away")
+		}
+		return nil
+	})
+	var bad []reset.Entry
+	for i := range 20 { // five times as many as workers
+		bad = append(bad, link(fmt.Sprintf("bad%d@example.test", i)))
+	}
+	f.enqueue(t, bad...)
+	f.start(t, h, time.Now)
+	h.until(t, "all that fail", func() bool { return len(h.worked) == len(bad) })
+	f.enqueue(t, link("good@example.test"))
+	tried := 0
+	h.until(t, "the one that does not", func() bool {
+		tried = len(h.worked)
+		return slices.Contains(h.worked, reset.Entry(link("good@example.test")))
+	})
+	if tried != len(bad)+1 {
+		t.Errorf("%d attempts were made before its turn came, want one of each", tried)
 	}
 }
 

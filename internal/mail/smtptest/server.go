@@ -36,6 +36,7 @@ type Option func(*settings)
 
 type settings struct {
 	starttls, implicit bool
+	oldTLS             bool
 	user, password     string
 	mechanisms         []string
 	names              []string // the certificate is for these
@@ -53,6 +54,9 @@ func WithTLS() Option { return func(s *settings) { s.implicit = true } }
 // WithCertificateFor makes the certificate valid for these names or IP
 // addresses instead of 127.0.0.1, ::1 and localhost.
 func WithCertificateFor(names ...string) Option { return func(s *settings) { s.names = names } }
+
+// WithOldTLS lets it speak nothing newer than TLS 1.1, which nobody should (RFC 8996).
+func WithOldTLS() Option { return func(s *settings) { s.oldTLS = true } }
 
 // WithAuth demands AUTH with this user and password before MAIL, also over an
 // unencrypted connection. The mechanisms are PLAIN, unless others are named: PLAIN, LOGIN.
@@ -154,6 +158,9 @@ func (s *Server) secure() error {
 	}
 	s.CAFile = dir + string(os.PathSeparator) + "ca.pem"
 	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	if s.settings.oldTLS {
+		s.tls.MinVersion, s.tls.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	}
 	return os.WriteFile(s.CAFile, authority, 0o600)
 }
 
