@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -88,15 +89,17 @@ func TestJobsAndUsersKeepTheirIDs(t *testing.T) {
 
 func TestAttributesNamedLikeSecretsLoseTheirValue(t *testing.T) {
 	t.Parallel()
+	// Negative, because the digits alone turn up in the nanoseconds of a line's time now and then.
+	const number = -424242
 	for _, key := range []string{
 		"password", "Password", "new_password", "secret", "ClientSecret", "token", "X-Auth-Token", "x-auth-token",
 		"Authorization", "Proxy-Authorization", "cookie", "Set-Cookie",
 	} {
 		for _, value := range []any{
-			"canary", 424242,
+			"canary", number,
 			[]string{"canary"},
 			errors.New("canary"),
-			slog.GroupValue(slog.String("a", "canary"), slog.Int("b", 424242)),
+			slog.GroupValue(slog.String("a", "canary"), slog.Int("b", number)),
 			http.Header{"A": {"canary"}},
 		} {
 			var out bytes.Buffer
@@ -107,7 +110,7 @@ func TestAttributesNamedLikeSecretsLoseTheirValue(t *testing.T) {
 			log.WithGroup(key).With("inner", value).WithGroup("deeper").Info("", "inner", value)
 			log.Info("", slog.Group("g", key, value))
 			log.Info("", "any", map[string]any{key: value})
-			if got := out.String(); strings.Contains(got, "canary") || strings.Contains(got, "424242") {
+			if got := out.String(); strings.Contains(got, "canary") || strings.Contains(got, strconv.Itoa(number)) {
 				t.Errorf("%s: a value survives:\n%s", key, got)
 			}
 			if n := strings.Count(out.String(), "[redacted]"); n < 6 {
