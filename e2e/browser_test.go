@@ -64,12 +64,16 @@ func browser(t *testing.T) (ctx context.Context, asked func() []string) {
 var devURL = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
 // startDev starts `sparekey dev` with its own folder and returns its address.
-func startDev(t *testing.T) (base, data string) {
+func startDev(t *testing.T, flags ...string) (base, data string) {
 	t.Helper()
 	data = t.TempDir()
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + data}
-	s := start(t, env, "dev", "--data", data, "--listen", "127.0.0.1:0")
+	s := start(t, devEnv(data), append([]string{"dev", "--data", data, "--listen", "127.0.0.1:0"}, flags...)...)
 	return devURL.FindString(s.waitFor(t, "Ctrl-C stops it.")), data
+}
+
+// devEnv is the environment in which commands find what startDev keeps in its folder.
+func devEnv(data string) []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + data, "SPAREKEY_DATABASE=sqlite:" + data + "/sparekey.db"}
 }
 
 // TestBrowser: a person at a phone resets a password through the pages, with
@@ -110,8 +114,7 @@ func TestBrowser(t *testing.T) {
 
 			do("open the used link", chromedp.Navigate(base+"/reset/"+id), chromedp.WaitVisible(`a[href$="/forgot"]`))
 
-			env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + data, "SPAREKEY_DATABASE=sqlite:" + data + "/sparekey.db"}
-			if _, code := sparekey(t, env, password, "user", "verify", "ada@example.test", "--password-stdin"); code != 0 {
+			if _, code := sparekey(t, devEnv(data), password, "user", "verify", "ada@example.test", "--password-stdin"); code != 0 {
 				t.Errorf("sparekey user verify: exit code %d, want 0", code)
 			}
 			for _, u := range asked() {
