@@ -22,7 +22,9 @@ type Store interface {
 	// Update runs fn in one transaction and returns when it is durable. When fn
 	// returns an error nothing of it remains, and Update returns that error.
 	// A store may commit several callers' transactions together; each still
-	// stands or falls alone as far as fn's error goes. fn runs at most once,
+	// stands or falls alone as far as fn's error goes. fn runs again if the
+	// database ended it in favour of another transaction, and nothing remains of
+	// the first run; so it sets what it captures, and adds nothing to it. It
 	// must not call the store itself, and must not do anything slow.
 	Update(ctx context.Context, fn func(tx Tx) error) error
 	// RequestByDigest returns a request in whatever state, or ErrNoRequest.

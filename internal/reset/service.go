@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,13 +56,13 @@ func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 		if err := s.throttle.Ask(ctx, tx, c, now); err != nil {
 			return err
 		}
+		within, err := s.within(ctx, tx, list, now)
+		if err != nil {
+			return err
+		}
 		entries := make([]Entry, 0, len(list))
-		for _, a := range list {
-			ok, err := s.throttle.Address(ctx, tx, a, now)
-			if err != nil {
-				return err
-			}
-			if ok {
+		for i, a := range list {
+			if within[i] {
 				entries = append(entries, LinkEntry{Address: a.Raw()})
 			}
 		}
@@ -87,13 +88,13 @@ func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jo
 		if err := tx.AddJob(ctx, job); err != nil {
 			return err
 		}
+		within, err := s.within(ctx, tx, list, now)
+		if err != nil {
+			return err
+		}
 		entries := make([]Entry, 0, len(list))
 		for i, a := range list {
-			ok, err := s.throttle.Address(ctx, tx, a, now)
-			if err != nil {
-				return err
-			}
-			if !ok {
+			if !within[i] {
 				if err := tx.SetOutcome(ctx, job.ID, i, OutcomeFailed); err != nil {
 					return err
 				}
@@ -108,6 +109,26 @@ func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jo
 	}
 	s.log.InfoContext(ctx, "bulk request accepted", "event", "request.bulk", "job_id", job.ID, "key", c.Key.Name, "total", job.Total)
 	return job.ID, nil
+}
+
+// within counts one mail to each address and tells which are within their
+// limits. It counts in the order of the addresses' keys, whatever the caller's:
+// two transactions that lock the same limits in opposite orders would wait for
+// each other until the database ends one of them.
+func (s *Service) within(ctx context.Context, tx Tx, list []Address, now time.Time) ([]bool, error) {
+	order := make([]int, len(list))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return strings.Compare(list[i].Key(), list[j].Key()) })
+	within := make([]bool, len(list))
+	for _, i := range order {
+		var err error
+		if within[i], err = s.throttle.Address(ctx, tx, list[i], now); err != nil {
+			return nil, err
+		}
+	}
+	return within, nil
 }
 
 // Job answers how far a bulk job is, to the key that asked for it and to nobody else.

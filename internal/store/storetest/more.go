@@ -139,6 +139,31 @@ func testTakeRace(t *testing.T, s Store) {
 	same(t, "callers let through at once", won, 5)
 }
 
+// testSharedLimits lets many transactions take several limits at once, in one
+// order as the domain does; none may fail because of the others.
+func testSharedLimits(t *testing.T, s Store) {
+	ctx := t.Context()
+	rate := reset.Rate{Count: 1000, Per: time.Second}
+	won := race(t, 16, func(i int) error {
+		for range 10 {
+			err := s.Update(ctx, func(tx reset.Tx) error {
+				for _, name := range []string{"a", "b", "c", "d"} {
+					if _, err := tx.Take(ctx, name, rate, start); err != nil {
+						return err
+					}
+				}
+				return tx.OpenRequest(ctx, reset.NewID().Digest(), fmt.Sprint("user", i%2), start, start.Add(time.Hour))
+			})
+			if err != nil {
+				t.Error(err)
+				return err
+			}
+		}
+		return nil
+	})
+	same(t, "callers who were served", won, 16)
+}
+
 // testTakeProperty holds Take against the rule itself: whatever the times of
 // the events, no window of Per+interval lets through more than GCRA allows, and whoever
 // waits as long as told is let through.

@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"Atomicity", testAtomicity},
 		{"Neighbours", testNeighbours},
 		{"Cancelled", testCancelled},
+		{"SharedLimits", testSharedLimits},
 		{"Outbox", testOutbox},
 		{"Keys", testKeys},
 		{"Jobs", testJobs},
