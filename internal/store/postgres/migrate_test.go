@@ -1,0 +1,124 @@
+package postgres_test
+
+import (
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sparekey/sparekey/internal/reset"
+	"github.com/sparekey/sparekey/internal/store/postgres"
+)
+
+// connect opens a store without migrating.
+func connect(t *testing.T, address string) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), postgres.Options{URL: address, Inserter: inserter, Connections: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// TestReplicasMigrateAtOnce: ten that start together apply each migration once, and all find them applied.
+func TestReplicasMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	const replicas = 10
+	address := cluster.Database(t)
+	stores := make([]*postgres.Store, replicas)
+	for i := range stores {
+		stores[i] = connect(t, address)
+	}
+	if pending, err := stores[0].Pending(t.Context()); !pending || err != nil {
+		t.Errorf("an empty database: pending %v, %v", pending, err)
+	}
+	var (
+		wg      sync.WaitGroup
+		mu      sync.Mutex
+		applied []string
+	)
+	for _, s := range stores {
+		wg.Go(func() {
+			list, err := s.Migrate(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			applied = append(applied, list...)
+		})
+	}
+	wg.Wait()
+	if got := strings.Join(applied, " "); got != "00001 00002" {
+		t.Errorf("applied: %s", got)
+	}
+	for _, s := range stores {
+		if pending, err := s.Pending(t.Context()); pending || err != nil {
+			t.Errorf("afterwards: pending %v, %v", pending, err)
+		}
+	}
+}
+
+// grants are the rights that docs/operations.md gives the role that serves: rows, and no tables.
+const grants = `GRANT USAGE ON SCHEMA public TO serving;
+	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO serving;
+	GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO serving;`
+
+// TestLeastRights: a role that may touch rows alone serves; what is left to
+// migrate it is told of, and what it may not do it cannot.
+func TestLeastRights(t *testing.T) {
+	t.Parallel()
+	address := cluster.Database(t)
+	open(t, address)
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.Trim(u.Path, "/")
+	cluster.Exec(t, "postgres", `DO $$ BEGIN CREATE ROLE serving LOGIN PASSWORD 'served'; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
+	cluster.Exec(t, name, grants)
+	u.User = url.UserPassword("serving", "served")
+
+	s := connect(t, u.String())
+	if applied, err := s.Migrate(t.Context()); err != nil || len(applied) != 0 {
+		t.Errorf("Migrate with nothing to do: %v, %v", applied, err)
+	}
+	now := time.Now()
+	for what, fn := range map[string]func(tx reset.Tx) error{
+		"ask": func(tx reset.Tx) error {
+			if _, err := tx.Take(t.Context(), "limit", reset.Rate{Count: 1, Per: time.Hour}, now); err != nil {
+				return err
+			}
+			return tx.Enqueue(t.Context(), reset.LinkEntry{Address: "ada@example.test"})
+		},
+		"open": func(tx reset.Tx) error {
+			return tx.OpenRequest(t.Context(), reset.NewID().Digest(), "ada", now, now.Add(time.Hour))
+		},
+		"purge": func(tx reset.Tx) error { return tx.Purge(t.Context(), now, now, now) },
+		"key": func(tx reset.Tx) error {
+			return tx.AddKey(t.Context(), reset.Key{Name: "k", Scope: reset.ScopeReset, CreatedAt: now}, reset.Digest{1})
+		},
+	} {
+		if err := s.Update(t.Context(), fn); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	db, err := pgxpool.New(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, forbidden := range []string{"DROP TABLE users", "CREATE TABLE mine (a int)", "ALTER TABLE users ADD COLUMN a int", "TRUNCATE requests", "CREATE ROLE other"} {
+		if _, err := db.Exec(t.Context(), forbidden); err == nil {
+			t.Errorf("the role may: %s", forbidden)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package postgres_test
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/directory/builtin"
+	"github.com/sparekey/sparekey/internal/reset"
+	"github.com/sparekey/sparekey/internal/store/postgres/pgtest"
+)
+
+// TestPlans: no statement on the way of a reset reads a whole table, however
+// much history there is. A cluster that logs the plan of every statement tells.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	logging, err := pgtest.Start("session_preload_libraries = 'auto_explain'", "auto_explain.log_min_duration = 0", "auto_explain.log_nested_statements = on")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := logging.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	address := logging.Database(t)
+	s := open(t, address)
+	logging.Exec(t, strings.TrimSuffix(regexp.MustCompile(`test\d+`).FindString(address), "?"), history)
+
+	ctx, now := t.Context(), time.Now()
+	id, old := reset.NewID().Digest(), reset.NewID().Digest()
+	update := func(what string, fn func(tx builtin.RecordsTx) error) {
+		t.Helper()
+		if err := s.Update(ctx, func(tx reset.Tx) error { return fn(tx.(builtin.RecordsTx)) }); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	before := len(logging.Log())
+	update("ask", func(tx builtin.RecordsTx) error {
+		if _, err := tx.Take(ctx, "l77", reset.Rate{Count: 1, Per: time.Hour}, now); err != nil {
+			return err
+		}
+		return tx.Enqueue(ctx, reset.LinkEntry{Address: "u77@example.test"})
+	})
+	for _, d := range []reset.Digest{old, id} {
+		update("open", func(tx builtin.RecordsTx) error { return tx.OpenRequest(ctx, d, "u77", now, now.Add(time.Hour)) })
+	}
+	reads := map[string]func(ctx context.Context) error{
+		"look":            func(ctx context.Context) error { _, err := s.Glance(ctx, id); return err },
+		"the request":     func(ctx context.Context) error { _, err := s.RequestByDigest(ctx, id); return err },
+		"by address":      func(ctx context.Context) error { _, err := s.UserByKey(ctx, "u77@example.test"); return err },
+		"by id":           func(ctx context.Context) error { _, err := s.UserByID(ctx, "u77"); return err },
+		"password":        func(ctx context.Context) error { _, err := s.PasswordHash(ctx, "u77"); return err },
+		"job":             func(ctx context.Context) error { _, err := s.Job(ctx, "j77"); return err },
+		"newest requests": func(ctx context.Context) error { _, err := s.Requests(ctx, 10); return err },
+	}
+	for what, read := range reads {
+		if err := read(ctx); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	update("reset", func(tx builtin.RecordsTx) error {
+		if _, err := tx.Claim(ctx, id, now); err != nil {
+			return err
+		}
+		if err := tx.SetPasswordHash(ctx, "u77", "x", now); err != nil {
+			return err
+		}
+		_, err := tx.CloseRequests(ctx, "u77", now)
+		return err
+	})
+	update("outcome", func(tx builtin.RecordsTx) error { return tx.SetOutcome(ctx, "j77", 76, reset.OutcomeSent) })
+	year := 365 * 24 * time.Hour
+	update("purge", func(tx builtin.RecordsTx) error {
+		return tx.Purge(ctx, time.UnixMicro(5), now.Add(-year), now.Add(-year))
+	})
+
+	plans := logging.Log()[before:]
+	if n := strings.Count(plans, "Query Text:"); n < len(reads)+10 {
+		t.Fatalf("only %d plans were logged", n)
+	}
+	for _, table := range []string{"requests", "users", "memberships", "limits", "jobs", "job_entries", "river_job"} {
+		for _, plan := range strings.Split(plans, "LOG:  duration:") {
+			if strings.Contains(plan, "Seq Scan on "+table+" ") || strings.Contains(plan, "Seq Scan on "+table+"\n") {
+				t.Errorf("all of %s is read:%s", table, plan)
+			}
+		}
+	}
+}
+
+// history is what a busy year leaves, in rows.
+const history = `
+	INSERT INTO accounts (name, name_key, created_at) SELECT 'A'||n, 'a'||n, now() FROM generate_series(1, 500) n;
+	INSERT INTO users (id, email, email_key, name, locale, created_at) SELECT 'u'||n, 'u'||n||'@example.test', 'u'||n||'@example.test', '', '', now() FROM generate_series(1, 20000) n;
+	INSERT INTO memberships SELECT 'u'||n, 1 + n % 500 FROM generate_series(1, 20000) n;
+	INSERT INTO requests (digest, user_id, state, created_at, expires_at, ended_at)
+		SELECT sha256(n::text::bytea), 'u'||n % 20000, CASE WHEN n % 50 = 0 THEN 'open' ELSE 'used' END, now() - n * interval '1 minute', now() - n * interval '1 minute', now() FROM generate_series(1, 60000) n;
+	INSERT INTO limits SELECT 'l'||n, n FROM generate_series(1, 20000) n;
+	INSERT INTO jobs SELECT 'j'||n, 1, now() FROM generate_series(1, 500) n;
+	INSERT INTO job_entries SELECT 'j'||1 + n % 500, n, 'sent' FROM generate_series(1, 20000) n;
+	ANALYZE;`

@@ -1,0 +1,95 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sparekey/sparekey/internal/reset"
+)
+
+const requestColumns = `ref, user_id, state, created_at, expires_at, ended_at`
+
+func scanRequest(row pgx.Row) (reset.Request, error) {
+	var (
+		r                       reset.Request
+		created, expires, ended *time.Time
+	)
+	err := row.Scan(&r.Ref, &r.UserID, &r.State, &created, &expires, &ended)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return reset.Request{}, reset.ErrNoRequest
+	}
+	if err != nil {
+		return reset.Request{}, keep(err)
+	}
+	r.CreatedAt, r.ExpiresAt, r.EndedAt = restored(created), restored(expires), restored(ended)
+	return r, nil
+}
+
+// RequestByDigest implements reset.Store.
+func (s *Store) RequestByDigest(ctx context.Context, d reset.Digest) (reset.Request, error) {
+	return read(ctx, s, func(ctx context.Context, db querier) (reset.Request, error) {
+		return scanRequest(db.QueryRow(ctx, `SELECT `+requestColumns+` FROM requests WHERE digest = $1`, d[:]))
+	})
+}
+
+// Requests implements reset.Store.
+func (s *Store) Requests(ctx context.Context, limit int) ([]reset.Request, error) {
+	return read(ctx, s, func(ctx context.Context, db querier) ([]reset.Request, error) {
+		return collect(ctx, db, scanRequest, `SELECT `+requestColumns+` FROM requests ORDER BY ref DESC LIMIT $1`, limit)
+	})
+}
+
+// OpenRequest implements reset.Tx. Two transactions that open a request for
+// the same user would each not see the other's and leave both open, so a lock
+// per user makes the second wait for the first.
+func (t *tx) OpenRequest(ctx context.Context, d reset.Digest, userID string, now, expires time.Time) error {
+	if _, err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, userID); err != nil {
+		return err
+	}
+	if _, err := t.CloseRequests(ctx, userID, now); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, `INSERT INTO requests (digest, user_id, state, created_at, expires_at) VALUES ($1, $2, 'open', $3, $4)`,
+		d[:], userID, stored(now), stored(expires))
+	return err
+}
+
+// Claim implements reset.Tx: the guarded update that lets one caller win.
+func (t *tx) Claim(ctx context.Context, d reset.Digest, now time.Time) (reset.Request, error) {
+	return scanRequest(t.row(ctx, `UPDATE requests SET state = 'used', ended_at = $1
+		WHERE digest = $2 AND state = 'open' AND expires_at > $1 RETURNING `+requestColumns, stored(now), d[:]))
+}
+
+// CloseRequests implements reset.Tx.
+func (t *tx) CloseRequests(ctx context.Context, userID string, now time.Time) (int, error) {
+	n, err := t.exec(ctx, `UPDATE requests SET state = 'closed', ended_at = $1 WHERE user_id = $2 AND state = 'open'`, stored(now), userID)
+	return int(n), err
+}
+
+// CloseRequest implements reset.Tx.
+func (t *tx) CloseRequest(ctx context.Context, ref int64, now time.Time) error {
+	return t.one(ctx, reset.ErrNoRequest, `UPDATE requests SET state = 'closed', ended_at = $1 WHERE ref = $2 AND state = 'open'`, stored(now), ref)
+}
+
+// purgeBatch bounds what one purge removes of each table, so that no
+// transaction is long; the next purge takes the rest.
+const purgeBatch = 10_000
+
+// Purge implements reset.Tx.
+func (t *tx) Purge(ctx context.Context, now, ended, jobs time.Time) error {
+	if _, err := t.exec(ctx, `DELETE FROM requests WHERE ref IN
+		(SELECT ref FROM requests WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`, stored(ended), purgeBatch); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, `DELETE FROM jobs WHERE id IN
+		(SELECT id FROM jobs WHERE created_at < $1 ORDER BY created_at LIMIT $2)`, stored(jobs), purgeBatch); err != nil {
+		return err
+	}
+	// A limit that somebody takes at this moment is left to the next purge.
+	_, err := t.exec(ctx, `DELETE FROM limits WHERE name IN
+		(SELECT name FROM limits WHERE tat <= $1 ORDER BY tat LIMIT $2 FOR UPDATE SKIP LOCKED)`, now.UnixMicro(), purgeBatch)
+	return err
+}
