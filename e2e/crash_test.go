@@ -2,21 +2,17 @@ package e2e
 
 import (
 	"bytes"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
-
-	_ "modernc.org/sqlite"
 
 	"github.com/sparekey/sparekey/internal/mail/smtptest"
 )
@@ -32,7 +28,7 @@ const (
 type world struct {
 	env    []string
 	addr   string
-	db     string
+	db     database
 	smtp   *smtptest.Server
 	key    string
 	server *server
@@ -46,15 +42,21 @@ func person(i int) string { return fmt.Sprintf("person%03d@example.test", i) }
 // service needs: a mail server over STARTTLS with a login.
 func newWorld(t *testing.T, n int) *world {
 	t.Helper()
+	return newWorldOn(t, databases["SQLite"](t), n)
+}
+
+// newWorldOn is newWorld with a database of its choice.
+func newWorldOn(t *testing.T, db database, n int) *world {
+	t.Helper()
 	t.Cleanup(client.CloseIdleConnections)
 	dir := t.TempDir()
 	w := &world{
-		addr: freeAddr(t), db: filepath.Join(dir, "sparekey.db"),
+		addr: freeAddr(t), db: db,
 		smtp: smtptest.Start(t, smtptest.WithSTARTTLS(), smtptest.WithAuth("mailer", "opensesame")),
 	}
 	w.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
-		"SPAREKEY_DATABASE=sqlite:" + w.db,
+		"SPAREKEY_DATABASE=" + db.setting(),
 		"SPAREKEY_LISTEN=" + w.addr,
 		"SPAREKEY_BASE_URL=" + baseURL,
 		"SPAREKEY_MAIL_SMTP=" + w.smtp.URL(),
@@ -127,15 +129,8 @@ func (w *world) reset(id string) (status int) {
 // settled waits until the outbox has nothing left to do.
 func (w *world) settled(t *testing.T) {
 	t.Helper()
-	db, err := sql.Open("sqlite", w.db+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
 	until(t, "an empty outbox", 90*time.Second, func() bool {
-		var n int
-		err := db.QueryRowContext(t.Context(),
-			`SELECT count(*) FROM river_job WHERE kind IN ('link', 'notice') AND finalized_at IS NULL`).Scan(&n)
+		n, err := w.db.unfinished(t)
 		return err == nil && n == 0
 	})
 }
@@ -158,9 +153,17 @@ func (w *world) links(t *testing.T) map[string][]string {
 // exactly once.
 func TestKillInTheMiddle(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, people)
-	w.start(t)
+	for name, open := range databases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			killInTheMiddle(t, newWorldOn(t, open(t), people))
+		})
+	}
+}
 
+func killInTheMiddle(t *testing.T, w *world) {
+	t.Helper()
+	w.start(t)
 	w.askAll(t)
 	w.settled(t)
 	newest := map[string]string{}
@@ -313,13 +316,7 @@ func (w *world) noticed(t *testing.T) {
 func (w *world) secretsAreNotAtRest(t *testing.T, ids map[string][]string) {
 	t.Helper()
 	var rest bytes.Buffer
-	for _, name := range []string{"", "-wal"} {
-		content, err := os.ReadFile(w.db + name)
-		if err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
-		rest.Write(content)
-	}
+	rest.Write(w.db.atRest(t))
 	log, _ := w.server.output.look()
 	for _, line := range strings.Split(strings.TrimSpace(log), "\n") {
 		if !json.Valid([]byte(line)) {

@@ -157,7 +157,7 @@ func (s *Server) assemble(o *settings) http.Handler {
 func (s *Server) work(ctx context.Context, driver sqlite.RiverDriver, courier *reset.Courier, log *slog.Logger) {
 	s.t.Helper()
 	// River compares its own times with the machine's clock, so the outbox keeps to that.
-	work, err := outbox.New[*sql.Tx](driver, courier, outbox.Options{Workers: 8, Now: time.Now, Log: log})
+	work, err := outbox.New[*sql.Tx](driver, courier, outbox.Options{Workers: 8, PollOnly: true, Now: time.Now, Log: log})
 	s.must(err)
 	s.must(work.Start(ctx))
 	s.t.Cleanup(func() {

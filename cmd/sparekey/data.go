@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -32,13 +31,13 @@ func withCore(c console, cmd *cobra.Command, m missing, fn func(ctx context.Cont
 		return err
 	}
 	ctx := cmd.Context()
-	_, statErr := os.Stat(cfg.Database.Path)
+	wasMissing := isMissing(cfg.Database)
 	core, err := openCore(ctx, cfg, c.now, logs.New(c.stderr, "text", slog.LevelWarn), bool(m))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, core.close()) }()
-	if errors.Is(statErr, os.ErrNotExist) {
+	if wasMissing {
 		// Somebody who mistyped the path should see that this is not the database they meant.
 		if _, err := fmt.Fprintf(c.stderr, "note: made a new database, %s\n", cfg.Database); err != nil {
 			return err

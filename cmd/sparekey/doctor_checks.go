@@ -15,14 +15,11 @@ import (
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/reset"
-	"github.com/sparekey/sparekey/internal/store/sqlite"
 )
 
 const (
 	// lookupTime is how long the name server is given: a host that it does not know is only a note.
 	lookupTime = 3 * time.Second
-	// lockTime is how long to wait for the database's write lock.
-	lockTime = 5 * time.Second
 	// slack is by how much the clock may be behind what it said before: time servers set clocks back by moments.
 	slack = time.Minute
 )
@@ -34,8 +31,8 @@ type doctorsBag struct {
 	lookup func(ctx context.Context, host string) error
 	built  time.Time // when this build's source was committed; zero if unknown
 
-	store  *sqlite.Store // set once the database is well
-	mailer *mail.Mailer  // set once the mail server is well
+	store  *database    // set once the database is well
+	mailer *mail.Mailer // set once the mail server is well
 }
 
 func newDoctorsBag(c console, cfg *config.Config) *doctorsBag {
@@ -61,21 +58,14 @@ func (d *doctorsBag) close() error {
 	return errors.Join(errs...)
 }
 
-// database opens the file, and commits to it. It never makes or migrates one.
+// database opens it, and commits to it. It never makes or migrates one.
 func (d *doctorsBag) database(ctx context.Context) (string, error) {
-	info, err := os.Stat(d.cfg.Database.Path)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", hintf(fmt.Errorf("there is none at %s", d.cfg.Database.Path),
-			"make it with: sparekey migrate; if there should be one, set SPAREKEY_DATABASE to sqlite:PATH")
+	if d.cfg.Database.Path != "" {
+		if err := d.file(); err != nil {
+			return "", err
+		}
 	}
-	if err != nil {
-		return "", hintf(err, "this user must be able to read and write the file and its folder")
-	}
-	if mode := info.Mode().Perm(); mode&0o007 != 0 {
-		return "", hintf(fmt.Errorf("%s has mode %04o, so every user of this machine can open it", d.cfg.Database.Path, mode),
-			"take that away with: chmod o= FILE")
-	}
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: d.cfg.Database.Path, BusyTimeout: lockTime, Log: slog.New(slog.DiscardHandler)})
+	store, err := openDatabase(ctx, d.cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return "", hintf(err, "set SPAREKEY_DATABASE to the right file, or put back the last good copy of this one")
 	}
@@ -87,9 +77,26 @@ func (d *doctorsBag) database(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s opens, is up to date and can be written; a commit took %v", d.cfg.Database, took.Round(100*time.Microsecond)), nil
 }
 
+// file looks at the SQLite file before it is opened.
+func (d *doctorsBag) file() error {
+	info, err := os.Stat(d.cfg.Database.Path)
+	if errors.Is(err, os.ErrNotExist) {
+		return hintf(fmt.Errorf("there is none at %s", d.cfg.Database.Path),
+			"make it with: sparekey migrate; if there should be one, set SPAREKEY_DATABASE to sqlite:PATH")
+	}
+	if err != nil {
+		return hintf(err, "this user must be able to read and write the file and its folder")
+	}
+	if mode := info.Mode().Perm(); mode&0o007 != 0 {
+		return hintf(fmt.Errorf("%s has mode %04o, so every user of this machine can open it", d.cfg.Database.Path, mode),
+			"take that away with: chmod o= FILE")
+	}
+	return nil
+}
+
 // commit commits something that leaves no trace worth mentioning: a limit that
 // nothing asks for, and the next purge removes.
-func commit(ctx context.Context, store *sqlite.Store, now reset.Clock) (time.Duration, error) {
+func commit(ctx context.Context, store store, now reset.Clock) (time.Duration, error) {
 	pending, err := store.Pending(ctx)
 	if err != nil {
 		return 0, hintf(err, "the file may be damaged or not Sparekey's; put back the last good copy")
@@ -134,7 +141,7 @@ func (d *doctorsBag) clock(ctx context.Context) (string, error) {
 }
 
 // newestRow is the latest time that is written in the database; zero if there is none.
-func newestRow(ctx context.Context, store *sqlite.Store) (newest time.Time, err error) {
+func newestRow(ctx context.Context, store store) (newest time.Time, err error) {
 	later := func(t time.Time) {
 		if t.After(newest) {
 			newest = t

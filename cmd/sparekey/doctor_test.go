@@ -18,7 +18,7 @@ func at(t time.Time) func() time.Time { return func() time.Time { return t } }
 // TestDoctorClock: a clock cannot be right that is before what was written earlier.
 func TestDoctorClock(t *testing.T) {
 	t.Parallel()
-	env := environ(database(t))
+	env := environ(freshDatabase(t))
 	if _, stderr, code := sparekey(t, console{args: []string{"key", "create", "app"}, environ: env, now: at(noon)}); code != exitOK {
 		t.Fatal(stderr)
 	}
@@ -113,7 +113,7 @@ func TestDoctorGivesUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out, errs strings.Builder
-	c := console{args: []string{"doctor"}, environ: environ(database(t)), stdin: strings.NewReader(""), stdout: &out, stderr: &errs, now: time.Now}
+	c := console{args: []string{"doctor"}, environ: environ(freshDatabase(t)), stdin: strings.NewReader(""), stdout: &out, stderr: &errs, now: time.Now}
 	if code := run(ctx, c); code != exitFailed || out.String() != "" {
 		t.Errorf("exit code %d, want %d: %s%s", code, exitFailed, out.String(), errs.String())
 	}

@@ -233,8 +233,8 @@ func (o *output) String() string {
 	return text
 }
 
-// database is a setting that names a new file.
-func database(t *testing.T) string {
+// freshDatabase is a setting that names a new file.
+func freshDatabase(t *testing.T) string {
 	t.Helper()
 	return "SPAREKEY_DATABASE=sqlite:" + filepath.Join(t.TempDir(), "sparekey.db")
 }

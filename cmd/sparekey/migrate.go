@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sparekey/sparekey/internal/config"
-	"github.com/sparekey/sparekey/internal/store/sqlite"
 )
 
 func newMigrate(c console) *cobra.Command {
@@ -24,7 +23,7 @@ database does this by itself; migrate is for those who want it done beforehand.`
 			if err != nil {
 				return err
 			}
-			store, err := sqlite.Open(cmd.Context(), sqlite.Options{Path: cfg.Database.Path, Log: slog.New(slog.DiscardHandler)})
+			store, err := openDatabase(cmd.Context(), cfg, slog.New(slog.DiscardHandler))
 			if err != nil {
 				return err
 			}

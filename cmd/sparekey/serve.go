@@ -92,9 +92,11 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 // run serves on l until ctx ends, then finishes what was begun: first the
 // requests, whose entries may still come, then the outbox.
 func (s *service) run(ctx context.Context, l net.Listener) (err error) {
-	if err := s.begin(ctx); err != nil {
+	letGo, err := s.begin(ctx)
+	if err != nil {
 		return errors.Join(err, l.Close())
 	}
+	defer letGo()
 	s.log.InfoContext(ctx, "serving", "event", "serve.started", "listen", l.Addr().String(), "base_url", s.cfg.BaseURL, "version", version())
 	var tidying sync.WaitGroup
 	tidy, enough := context.WithCancel(ctx)
@@ -124,18 +126,19 @@ func graceAfter(ctx context.Context, d time.Duration) (grace context.Context, re
 }
 
 // begin takes hold of the database and starts the outbox.
-func (s *service) begin(ctx context.Context) error {
-	if err := s.store.LockForServing(); err != nil {
-		return err
-	}
-	reclaimed, err := s.store.ReclaimOutbox(ctx)
+func (s *service) begin(ctx context.Context) (letGo func(), err error) {
+	letGo, reclaimed, err := s.store.hold(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if reclaimed > 0 {
 		s.log.InfoContext(ctx, "taking up what an earlier process left", "event", "outbox.reclaimed", "entries", reclaimed)
 	}
-	return s.outbox.Start(ctx)
+	if err := s.outbox.Start(ctx); err != nil {
+		letGo()
+		return nil, err
+	}
+	return letGo, nil
 }
 
 // newMailer makes what sends mails by SMTP.

@@ -21,7 +21,7 @@ const (
 func TestServe(t *testing.T) {
 	t.Parallel()
 	smtp := smtptest.Start(t, smtptest.WithSTARTTLS(), smtptest.WithAuth("mailer", "opensesame"))
-	env := environ(database(t), "SPAREKEY_LISTEN=127.0.0.1:0", "SPAREKEY_BASE_URL="+testBaseURL,
+	env := environ(freshDatabase(t), "SPAREKEY_LISTEN=127.0.0.1:0", "SPAREKEY_BASE_URL="+testBaseURL,
 		"SPAREKEY_MAIL_SMTP="+smtp.URL(), "SPAREKEY_MAIL_FROM=Example <noreply@example.com>")
 	if _, stderr, code := sparekey(t, console{args: []string{"user", "add", "ada@example.test", "--name", "Ada"}, environ: env}); code != exitOK {
 		t.Fatal(stderr)
@@ -74,7 +74,7 @@ func TestServe(t *testing.T) {
 func TestServeAlone(t *testing.T) {
 	t.Parallel()
 	smtp := smtptest.Start(t)
-	env := environ(database(t), "SPAREKEY_LISTEN=127.0.0.1:0", "SPAREKEY_BASE_URL="+testBaseURL,
+	env := environ(freshDatabase(t), "SPAREKEY_LISTEN=127.0.0.1:0", "SPAREKEY_BASE_URL="+testBaseURL,
 		"SPAREKEY_MAIL_SMTP="+smtp.URL(), "SPAREKEY_MAIL_FROM=noreply@example.com")
 	served(t, start(t, env, "serve"))
 	if _, stderr, code := sparekey(t, console{args: []string{"serve"}, environ: env}); code != exitFailed || !strings.Contains(stderr, "another sparekey process") {
@@ -85,7 +85,7 @@ func TestServeAlone(t *testing.T) {
 // TestServeToldToStopAtOnce: a service manager that changes its mind sees no failure.
 func TestServeToldToStopAtOnce(t *testing.T) {
 	t.Parallel()
-	env := environ(database(t), "SPAREKEY_LISTEN=127.0.0.1:0", "SPAREKEY_BASE_URL="+testBaseURL,
+	env := environ(freshDatabase(t), "SPAREKEY_LISTEN=127.0.0.1:0", "SPAREKEY_BASE_URL="+testBaseURL,
 		"SPAREKEY_MAIL_SMTP=smtp://127.0.0.1:1", "SPAREKEY_MAIL_FROM=noreply@example.com")
 	for _, args := range [][]string{{"serve"}, {"dev", "--listen", "127.0.0.1:0", "--data", t.TempDir()}} {
 		ctx, cancel := context.WithCancel(t.Context())

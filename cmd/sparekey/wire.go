@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/directory/builtin"
@@ -17,7 +15,6 @@ import (
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/reset"
-	"github.com/sparekey/sparekey/internal/store/sqlite"
 	"github.com/sparekey/sparekey/internal/throttle"
 	"github.com/sparekey/sparekey/internal/web"
 )
@@ -27,7 +24,7 @@ type core struct {
 	cfg    *config.Config
 	now    reset.Clock
 	log    *slog.Logger
-	store  *sqlite.Store
+	store  *database
 	policy *password.Policy
 	users  *builtin.Directory
 	hasher *password.Hasher
@@ -36,7 +33,7 @@ type core struct {
 // openCore opens the database and migrates it. create says whether a database
 // that is not there is made; a command that only reads had better say that it is missing.
 func openCore(ctx context.Context, cfg *config.Config, now reset.Clock, log *slog.Logger, create bool) (*core, error) {
-	if _, err := os.Stat(cfg.Database.Path); !create && errors.Is(err, os.ErrNotExist) {
+	if !create && isMissing(cfg.Database) {
 		return nil, hintf(errors.New("there is no database at "+cfg.Database.Path),
 			"name the right one with --database sqlite:PATH or SPAREKEY_DATABASE, or make it: sparekey migrate")
 	}
@@ -49,10 +46,7 @@ func openCore(ctx context.Context, cfg *config.Config, now reset.Clock, log *slo
 	if err != nil {
 		return nil, err
 	}
-	store, err := sqlite.Open(ctx, sqlite.Options{
-		Path: cfg.Database.Path, Log: log,
-		Inserter: func(d sqlite.RiverDriver) (sqlite.Inserter, error) { return outbox.NewInserter(d) },
-	})
+	store, err := openDatabase(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +71,7 @@ func (c *core) close() error { return c.store.Close() }
 // service is everything that runs while serving.
 type service struct {
 	*core
-	outbox *outbox.Outbox[*sql.Tx]
+	outbox worker
 	server *httpserver.Server
 }
 
@@ -99,7 +93,7 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 	}
 	resets := reset.NewService(domain, c.store, c.users, c.policy, limits, c.now, c.log)
 	courier := reset.NewCourier(domain, c.store, c.users, mailer, c.now, c.log)
-	work, err := outbox.New(c.store.RiverDriver(), courier, outbox.Options{Workers: cfg.Outbox.Workers, Now: c.now, Log: c.log})
+	work, err := c.store.newOutbox(courier, outbox.Options{Workers: cfg.Outbox.Workers, Now: c.now, Log: c.log})
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +114,7 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 		Pages: httpserver.Surface{Handler: pages, Refuse: pages.WriteError},
 		Dev:   dev, BasePath: base.Path,
 		MaxInFlight: cfg.HTTP.MaxInFlight,
-		Ready:       c.store.Ready, WithRequestID: logs.WithRequestID,
+		Ready:       c.store.ready, WithRequestID: logs.WithRequestID,
 		Now: c.now, Log: c.log,
 	})
 	return &service{core: c, outbox: work, server: server}, nil

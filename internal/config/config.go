@@ -17,6 +17,10 @@ import (
 // of settings states; those that have no default may still be empty, see Require.
 type Config struct {
 	Database Database
+	// DatabasePassword is PostgreSQL's, where it is not in the database's address.
+	DatabasePassword Secret
+	// DatabaseConnections is how many connections to PostgreSQL one process has at most.
+	DatabaseConnections int
 	// Listen is the host:port to serve on.
 	Listen string
 	// BaseURL is where people reach the service, without a trailing slash.
@@ -38,8 +42,11 @@ type Config struct {
 
 // Database says where the data is.
 type Database struct {
-	// Path is the SQLite file, relative to the working directory unless absolute.
+	// Path is the SQLite file, relative to the working directory unless absolute;
+	// empty if the database is PostgreSQL.
 	Path string
+	// URL is PostgreSQL's address, as libpq takes it; empty if the database is SQLite.
+	URL Secret
 }
 
 // Mail says how mails leave and in whose name.

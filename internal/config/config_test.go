@@ -64,7 +64,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 	t.Parallel()
 	cores := runtime.GOMAXPROCS(0)
 	want := &config.Config{
-		Database: config.Database{Path: ".sparekey/sparekey.db"},
+		Database: config.Database{Path: ".sparekey/sparekey.db"}, DatabaseConnections: 16,
 		Listen:   "127.0.0.1:8080",
 		Mail:     config.Mail{Connections: 8},
 		API:      config.API{RequireKey: true, MaxAddresses: 100, MaxBulk: 5000},
@@ -96,6 +96,8 @@ func TestEverySettingCanBeSetInTheFile(t *testing.T) {
 	t.Parallel()
 	path := write(t, `
 database: sqlite:///var/lib/x.db
+database_password: secret
+database_connections: 20
 listen: ":80"
 base_url: HTTPS://Reset.Example.com:8443/a/b//
 mail:
@@ -116,9 +118,9 @@ shutdown: {timeout: 5s}
 outbox: {workers: 10}
 `)
 	want := &config.Config{
-		Database: config.Database{Path: "/var/lib/x.db"},
-		Listen:   ":80",
-		BaseURL:  "https://reset.example.com:8443/a/b",
+		Database: config.Database{Path: "/var/lib/x.db"}, DatabasePassword: "secret", DatabaseConnections: 20,
+		Listen:  ":80",
+		BaseURL: "https://reset.example.com:8443/a/b",
 		Mail: config.Mail{
 			SMTP: "smtps://u:p@mx.example.com", From: `"Example, Inc." <noreply@example.com>`,
 			ServiceName: "The Example", Connections: 2,
@@ -324,6 +326,28 @@ func TestSecretFromFile(t *testing.T) {
 	want := config.Value{Path: "mail.smtp", Value: "[hidden]", Source: "environment SPAREKEY_MAIL_SMTP_FILE"}
 	if diff := cmp.Diff(want, value(t, cfg, "mail.smtp")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// PostgreSQL's address is shown without its password, wherever it stands in it.
+func TestPostgresIsShownWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	const canary = "c4nary"
+	for set, shown := range map[string]string{
+		"postgres://ann:" + canary + "@db.example.com:5433/sparekey?sslmode=verify-full": "postgres://ann@db.example.com:5433/sparekey?sslmode=verify-full",
+		"postgresql://db.example.com/sparekey?password=" + canary + "&user=ann":          "postgresql://db.example.com/sparekey?user=ann",
+		"postgres:///sparekey?host=/run/postgresql":                                      "postgres:///sparekey?host=%2Frun%2Fpostgresql",
+	} {
+		cfg := load(t, config.Source{Environ: []string{"SPAREKEY_DATABASE=" + set}})
+		if cfg.Database.URL.Reveal() != set || cfg.Database.Path != "" {
+			t.Errorf("%s: %q, %q", set, cfg.Database.URL.Reveal(), cfg.Database.Path)
+		}
+		if got := cfg.Database.String(); got != shown {
+			t.Errorf("%s is shown as %s", set, got)
+		}
+		if all := fmt.Sprintf("%v %+v %#v", cfg, cfg.Database, cfg.Database) + fmt.Sprint(cfg.Values()); strings.Contains(all, canary) {
+			t.Errorf("the password shows in %s", all)
+		}
 	}
 }
 

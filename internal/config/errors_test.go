@@ -34,8 +34,13 @@ func faults(t testing.TB, src config.Source) []string {
 func TestValuesThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ setting, value, problem string }{
-		{"database", "postgres://u:p@h/db", "names a kind of database that is not supported; only sqlite is so far"},
-		{"database", "data.db", "lacks the prefix sqlite: at its beginning"},
+		{"database", "mysql://u:p@h/db", "names a kind of database that is not supported; there are sqlite and postgres"},
+		{"database", "postgres://u:p@h", "names no database after the host"},
+		{"database", "postgres:///db", "names no host"},
+		{"database", "postgres:db", "names no host"},
+		{"database", "postgres://u:p%zz@h/db", "is no URL; percent-encode what is special in user and password"},
+		{"database", "postgres://h/db#x", "has a # in it; write %23"},
+		{"database", "data.db", "lacks the prefix sqlite: or postgres: at its beginning"},
 		{"database", "sqlite:", "names no file"},
 		{"database", "sqlite:dir/", "names no file"},
 		{"database", "sqlite://data.db", "has // after sqlite: without a third slash"},
@@ -112,6 +117,8 @@ func TestValuesThatDoNotFit(t *testing.T) {
 		{"shutdown.timeout", "0s", "is out of range"},
 		{"outbox.workers", "257", "is out of range"},
 		{"mail.smtp", " ", "is empty"},
+		{"database_password", " ", "is empty"},
+		{"database_connections", "3", "is out of range"},
 	}
 	all := map[string]config.Setting{}
 	for _, s := range config.Settings() {

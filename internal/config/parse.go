@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/mail"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,16 +132,33 @@ func parseLevel(s string) (slog.Level, error) {
 	return level, nil
 }
 
-// String writes the database as it is configured.
-func (d Database) String() string { return "sqlite:" + d.Path }
+// String writes the database as it is configured, without a password.
+func (d Database) String() string {
+	if d.URL == "" {
+		return "sqlite:" + d.Path
+	}
+	u, err := url.Parse(d.URL.Reveal())
+	if err != nil {
+		return d.URL.String() // it was parsed before, so this does not happen
+	}
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	query := u.Query()
+	query.Del("password")
+	u.RawQuery = query.Encode()
+	return u.String()
+}
 
 func parseDatabase(s string) (Database, error) {
 	scheme, path, ok := strings.Cut(strings.TrimSpace(s), ":")
 	switch {
 	case !ok:
-		return Database{}, errors.New("lacks the prefix sqlite: at its beginning")
+		return Database{}, errors.New("lacks the prefix sqlite: or postgres: at its beginning")
+	case scheme == "postgres", scheme == "postgresql":
+		return parsePostgres(strings.TrimSpace(s))
 	case scheme != "sqlite":
-		return Database{}, errors.New("names a kind of database that is not supported; only sqlite is so far")
+		return Database{}, errors.New("names a kind of database that is not supported; there are sqlite and postgres")
 	}
 	if rest, ok := strings.CutPrefix(path, "//"); ok {
 		// sqlite:///var/x.db is how many write the absolute path /var/x.db;
@@ -159,6 +177,22 @@ func parseDatabase(s string) (Database, error) {
 		return Database{}, errors.New("has a control character in its path")
 	}
 	return Database{Path: path}, nil
+}
+
+// parsePostgres takes the URL form of libpq's addresses. Its parameters are the driver's business.
+func parsePostgres(s string) (Database, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil: // its text would repeat the password
+		return Database{}, errors.New("is no URL; percent-encode what is special in user and password")
+	case u.Opaque != "" || u.Hostname() == "" && !u.Query().Has("host"):
+		return Database{}, errors.New("names no host")
+	case strings.Trim(u.Path, "/") == "":
+		return Database{}, errors.New("names no database after the host")
+	case u.Fragment != "":
+		return Database{}, errors.New("has a # in it; write %23")
+	}
+	return Database{URL: Secret(s)}, nil
 }
 
 // parseFrom takes a sender; an empty one is not set.

@@ -36,9 +36,18 @@ func serviceSettings() []Setting {
 	return []Setting{
 		bind(Setting{
 			Path: "database", Kind: Text, Default: "sqlite:.sparekey/sparekey.db",
-			Allowed: "sqlite:PATH, such as sqlite:/var/lib/sparekey/sparekey.db",
+			Allowed: "sqlite:PATH, such as sqlite:/var/lib/sparekey/sparekey.db, or postgres://USER@HOST:PORT/NAME?sslmode=verify-full",
 			About:   "where the data is kept; a relative path is taken from the working directory",
 		}, func(c *Config) *Database { return &c.Database }, parseDatabase, Database.String),
+		secret(Setting{
+			Path: "database_password", Example: "a long random word",
+			Allowed: "any text",
+			About:   "the password for PostgreSQL, if it is not in the database's address",
+		}, func(c *Config) *Secret { return &c.DatabasePassword }),
+		number(Setting{
+			Path: "database_connections", Default: "16",
+			About: "connections to PostgreSQL that one process may have",
+		}, "", 4, 1000, func(c *Config) *int { return &c.DatabaseConnections }),
 		text(Setting{
 			Path: "listen", Default: "127.0.0.1:8080",
 			Allowed: "HOST:PORT or :PORT, such as 127.0.0.1:8080",

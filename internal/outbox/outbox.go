@@ -99,8 +99,13 @@ func priority(e reset.Entry) int {
 type Options struct {
 	// Workers is how many entries are worked on at once.
 	Workers int
-	Now     reset.Clock
-	Log     *slog.Logger
+	// ID names this process on what it leases; empty: a name of River's making.
+	ID string
+	// PollOnly looks for entries ten times a second instead of being told of
+	// them by the database (LISTEN), which only PostgreSQL can do.
+	PollOnly bool
+	Now      reset.Clock
+	Log      *slog.Logger
 }
 
 // Outbox works what is enqueued.
@@ -120,6 +125,7 @@ func New[TTx any](driver riverdriver.Driver[TTx], h Handler, o Options) (*Outbox
 		return w.purge(ctx)
 	}))
 	client, err := river.NewClient(driver, &river.Config{
+		ID:      o.ID,
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
 			mailQueue:   {MaxWorkers: o.Workers, FetchCooldown: fetchCooldown, FetchPollInterval: pollInterval},
@@ -129,8 +135,7 @@ func New[TTx any](driver riverdriver.Driver[TTx], h Handler, o Options) (*Outbox
 			func() (river.JobArgs, *river.InsertOpts) {
 				return purgeEntry{}, &river.InsertOpts{Queue: upkeepQueue, MaxAttempts: 1, Priority: priorityUpkeep}
 			}, &river.PeriodicJobOpts{RunOnStart: true})},
-		// The stores need no notification rows: polling an index is cheaper than writing one per mail.
-		PollOnly:                    true,
+		PollOnly:                    o.PollOnly,
 		JobTimeout:                  workTimeout,
 		RescueStuckJobsAfter:        leaseTimeout,
 		CompletedJobRetentionPeriod: keepFinished,

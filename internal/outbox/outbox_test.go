@@ -122,7 +122,7 @@ func newFixture(t *testing.T) *fixture {
 func (f *fixture) start(t *testing.T, h outbox.Handler, now reset.Clock) (stop func(context.Context)) {
 	t.Helper()
 	o, err := outbox.New(f.store.RiverDriver(), h, outbox.Options{
-		Workers: 4, Now: now, Log: slog.New(slog.NewJSONHandler(f.log, nil)),
+		Workers: 4, PollOnly: true, Now: now, Log: slog.New(slog.NewJSONHandler(f.log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
