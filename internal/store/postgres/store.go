@@ -93,6 +93,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	} {
 		params[name] = strconv.FormatInt(d.Milliseconds(), 10)
 	}
+	// The server notices within 25 seconds that a replica's machine has gone, and
+	// with its sessions go its locks (see alive.go). Its own default is two hours.
+	params["tcp_keepalives_idle"], params["tcp_keepalives_interval"], params["tcp_keepalives_count"] = "10", "5", "3"
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
