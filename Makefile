@@ -30,6 +30,11 @@ lint: ## Check the code: vet, linters, tidiness, no skipped tests
 format: ## Format the code
 	go tool -modfile=tools/go.mod golangci-lint fmt ./...
 
+.PHONY: contract
+contract: setup ## Hold server and clients against the contract, and it against its history
+	go test -race ./api ./client ./internal/httpapi/...
+	go test -race -run 'Contract|JSClient|Readme' ./e2e
+
 .PHONY: bench
 bench: ## Measure against what the machine itself can do; prints a table of ratios
 	go run ./bench

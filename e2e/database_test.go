@@ -25,6 +25,8 @@ type database interface {
 	unfinished(t *testing.T) (int, error)
 	// atRest is everything that is stored, as bytes.
 	atRest(t *testing.T) []byte
+	// exec changes it behind the service's back.
+	exec(t *testing.T, statement string)
 }
 
 // databases are the kinds of it; a test of what the database has a part in runs on each.
@@ -40,12 +42,27 @@ type file string
 
 func (f file) setting() string { return "sqlite:" + string(f) }
 
-func (f file) unfinished(t *testing.T) (n int, err error) {
+func (f file) open(t *testing.T) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", string(f)+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return db
+}
+
+func (f file) exec(t *testing.T, statement string) {
+	t.Helper()
+	db := f.open(t)
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f file) unfinished(t *testing.T) (n int, err error) {
+	t.Helper()
+	db := f.open(t)
 	defer func() { _ = db.Close() }()
 	err = db.QueryRowContext(t.Context(), unfinished).Scan(&n)
 	return n, err
@@ -82,6 +99,13 @@ func newPostgres(t *testing.T) database {
 }
 
 func (p pgDatabase) setting() string { return p.address }
+
+func (p pgDatabase) exec(t *testing.T, statement string) {
+	t.Helper()
+	if _, err := p.pool.Exec(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func (p pgDatabase) unfinished(t *testing.T) (n int, err error) {
 	t.Helper()
