@@ -21,7 +21,8 @@ func newServe(c console) *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API and the pages, and send the mails",
 		Long: `Serve the API and the pages, and send the mails, until SIGTERM or SIGINT. Then
-the requests under way are finished, and after them the mails under way, for
+it goes on for shutdown.delay, so that a proxy can turn to other replicas, and
+finishes the requests under way, and after them the mails under way, for
 shutdown.timeout at most; a mail that was cut off goes out after the next start.
 
 Three settings have no default and are needed: base_url, mail.smtp and mail.from.
@@ -101,7 +102,13 @@ func (s *service) run(ctx context.Context, l net.Listener) (err error) {
 	var tidying sync.WaitGroup
 	tidy, enough := context.WithCancel(ctx)
 	tidying.Go(func() { giveBack(tidy) })
-	grace, release := graceAfter(tidy, s.cfg.Shutdown.Timeout)
+	tidying.Go(func() {
+		<-tidy.Done()
+		if ctx.Err() != nil {
+			s.log.InfoContext(ctx, "told to stop", "event", "serve.draining", "delay", s.cfg.Shutdown.Delay.String())
+		}
+	})
+	grace, release := graceAfter(tidy, s.cfg.Shutdown.Delay+s.cfg.Shutdown.Timeout)
 	defer release()
 	served := s.server.Serve(ctx, grace, l)
 	enough()

@@ -113,6 +113,7 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 		API:   httpserver.Surface{Handler: api, Refuse: httpapi.WriteError},
 		Pages: httpserver.Surface{Handler: pages, Refuse: pages.WriteError},
 		Dev:   dev, BasePath: base.Path,
+		Delay:       cfg.Shutdown.Delay,
 		MaxInFlight: cfg.HTTP.MaxInFlight,
 		Ready:       c.store.ready, WithRequestID: logs.WithRequestID,
 		Now: c.now, Log: c.log,

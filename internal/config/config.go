@@ -123,6 +123,9 @@ type Log struct {
 
 // Shutdown is about stopping.
 type Shutdown struct {
+	// Delay is for how long to go on serving, while /readyz says no, so that
+	// whoever spreads requests over replicas sends them to others.
+	Delay time.Duration
 	// Timeout is how long to wait for what is under way.
 	Timeout time.Duration
 }

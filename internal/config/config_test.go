@@ -114,7 +114,7 @@ http:
   trusted_proxies: [10.1.2.3/8, "::ffff:192.0.2.1", "2001:db8::/32"]
   max_in_flight: 9
 log: {format: text, level: debug}
-shutdown: {timeout: 5s}
+shutdown: {delay: 7s, timeout: 5s}
 outbox: {workers: 10}
 `)
 	want := &config.Config{
@@ -137,7 +137,7 @@ outbox: {workers: 10}
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32"),
 		}, MaxInFlight: 9},
 		Log:      config.Log{Format: "text", Level: slog.LevelDebug},
-		Shutdown: config.Shutdown{Timeout: 5 * time.Second},
+		Shutdown: config.Shutdown{Delay: 7 * time.Second, Timeout: 5 * time.Second},
 		Outbox:   config.Outbox{Workers: 10},
 	}
 	got := load(t, config.Source{File: path})

@@ -114,6 +114,7 @@ func TestValuesThatDoNotFit(t *testing.T) {
 		{"http.max_in_flight", "0", "is out of range"},
 		{"log.format", "xml", "is not one of the words that it may be"},
 		{"log.level", "trace", "is not a level"},
+		{"shutdown.delay", "6m", "is out of range"},
 		{"shutdown.timeout", "0s", "is out of range"},
 		{"outbox.workers", "257", "is out of range"},
 		{"mail.smtp", " ", "is empty"},

@@ -184,8 +184,12 @@ func operationSettings() []Setting {
 		}, func(c *Config) *slog.Level { return &c.Log.Level }, parseLevel,
 			func(l slog.Level) string { return strings.ToLower(l.String()) }),
 		duration(Setting{
+			Path: "shutdown.delay", Default: "5s on PostgreSQL, 0s on SQLite", derive: delay,
+			About: "how long a stopping server goes on serving, with /readyz saying no, so that a proxy turns to other replicas",
+		}, 0, 5*time.Minute, func(c *Config) *time.Duration { return &c.Shutdown.Delay }),
+		duration(Setting{
 			Path: "shutdown.timeout", Default: "30s",
-			About: "how long a stopping server waits for what is under way",
+			About: "how long a stopping server waits, after shutdown.delay, for what is under way",
 		}, time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.Shutdown.Timeout }),
 		number(Setting{
 			Path: "outbox.workers", Default: "48",
@@ -196,6 +200,14 @@ func operationSettings() []Setting {
 
 // cores is what the scheduler may use: it heeds a container's CPU limit.
 func cores(*Config) string { return strconv.Itoa(min(runtime.GOMAXPROCS(0), maxHashes)) }
+
+// delay is for replicas: where one process serves there is nobody to turn to.
+func delay(c *Config) string {
+	if c.Database.URL != "" {
+		return "5s"
+	}
+	return "0s"
+}
 
 func queue(c *Config) string { return strconv.Itoa(queuePerHash * c.Hash.Concurrency) }
 

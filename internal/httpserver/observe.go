@@ -21,6 +21,9 @@ func (s *Server) observed(next http.Handler) http.Handler {
 		start := s.o.Now()
 		id := newRequestID()
 		w.Header().Set(headerRequestID, id)
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
 		rec := &recorder{ResponseWriter: w}
 		r = r.WithContext(s.o.WithRequestID(r.Context(), id))
 		defer func() {

@@ -45,6 +45,11 @@ type Options struct {
 	// BasePath is the path of the base URL, such as "/auth", or empty. Requests
 	// are taken with it and without, since some proxies strip it and some do not.
 	BasePath string
+	// Delay is for how long Serve goes on serving after its context has ended.
+	// Meanwhile /readyz says no and every answer ends its connection, so that a
+	// proxy in front turns to other replicas and has no connection left that could
+	// be closed under a request. 0: there are no others.
+	Delay time.Duration
 	// MaxInFlight is how many requests are worked on at once; beyond it they are refused with 503.
 	MaxInFlight int
 	// Ready answers why the service cannot work now, or nil.
@@ -78,8 +83,8 @@ func New(o Options) *Server {
 	return s
 }
 
-// Serve serves until ctx ends; then it takes no more connections, waits for the
-// requests under way, until grace ends, and returns nil. It returns an error if
+// Serve serves until ctx ends, and for the delay after it; then it takes no more
+// connections, waits for the requests under way, until grace ends, and returns nil. It returns an error if
 // it had to cut requests off, with the cause of grace's end, or could not serve.
 func (s *Server) Serve(ctx, grace context.Context, l net.Listener) error {
 	failed := make(chan error, 1)
@@ -90,6 +95,14 @@ func (s *Server) Serve(ctx, grace context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.draining.Store(true)
+	delay := time.NewTimer(s.o.Delay)
+	defer delay.Stop()
+	select {
+	case err := <-failed:
+		return err
+	case <-delay.C:
+	case <-grace.Done():
+	}
 	err := s.http.Shutdown(grace)
 	if err != nil {
 		if grace.Err() != nil {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -241,6 +242,52 @@ func TestShutdownFinishes(t *testing.T) {
 		t.Errorf("answered %q", got)
 	}
 	if err := <-stopped; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+// TestShutdownDelay: a server that is told to stop goes on serving for the delay,
+// says that it is not ready, and ends each connection with its answer.
+func TestShutdownDelay(t *testing.T) {
+	t.Parallel()
+	o := options(io.Discard)
+	o.Delay = time.Hour
+	grace, end := context.WithCancel(context.WithoutCancel(t.Context()))
+	addr, stop := serveUntil(grace, t, o)
+	idle, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = idle.Close() })
+	ask := func(conn net.Conn, path string) string {
+		if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }()
+		return fmt.Sprint(answer.StatusCode, " close=", answer.Close)
+	}
+	if got := ask(idle, "/healthz"); got != "200 close=false" {
+		t.Errorf("before: %s", got)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	for { // until it has heard
+		if w := raw(t, addr, "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); strings.HasPrefix(w, "HTTP/1.1 503 ") {
+			break
+		}
+	}
+	if got := ask(idle, "/"); got != "200 close=true" {
+		t.Errorf("on a connection from before: %s", got)
+	}
+	if w := raw(t, addr, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.HasPrefix(w, "HTTP/1.1 200 ") {
+		t.Errorf("on a new connection: %q", w)
+	}
+	end() // rather than the delay, which nobody waits for here
+	if err := <-stopped; err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("Serve: %v", err)
 	}
 }

@@ -67,7 +67,7 @@ func TestReplicasMigrateAtOnce(t *testing.T) {
 	}
 }
 
-// grants are the rights that docs/operations.md gives the role that serves: rows, and no tables.
+// grants are the rights that docs/operate.md gives the role that serves: rows, and no tables.
 const grants = `GRANT USAGE ON SCHEMA public TO serving;
 	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO serving;
 	GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO serving;`
