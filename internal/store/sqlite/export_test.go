@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 )
 
 // Synchronous asks the writing connection how it waits for the disk.
@@ -52,4 +53,11 @@ func NestedReads(ctx context.Context, s *Store, depth int) error {
 		errs = append(errs, rows.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// WaitQueued waits until so many transactions wait for the writer.
+func WaitQueued(s *Store, n int) {
+	for len(s.writer.ops) < n {
+		runtime.Gosched()
+	}
 }

@@ -115,10 +115,10 @@ func (w *writer) commit(batch []*op) {
 		}
 	}()
 	if err := w.try(batch); err != nil {
+		// Also those who failed by themselves: they may have seen what others of the
+		// batch did, such as a claim, and that is undone.
 		for _, o := range batch {
-			if o.err == nil {
-				o.err = translate(err)
-			}
+			o.err = translate(err)
 		}
 	}
 }
