@@ -35,6 +35,10 @@ contract: setup ## Hold server and clients against the contract, and it against 
 	go test -race ./api ./client ./internal/httpapi/...
 	go test -race -run 'Contract|JSClient|Readme' ./e2e
 
+.PHONY: faults
+faults: setup ## Hold the promises while databases, mail servers, disks and processes fail (as root; half an hour)
+	SPAREKEY_FAULTS=long go test -count=1 -timeout 90m -run 'TestFaults' -v ./e2e | grep -E '^\||^( *--- |FAIL|ok|panic)'
+
 .PHONY: bench
 bench: ## Measure against what the machine itself can do; prints a table of ratios
 	go run ./bench

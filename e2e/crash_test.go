@@ -129,7 +129,7 @@ func (w *world) reset(id string) (status int) {
 // settled waits until the outbox has nothing left to do.
 func (w *world) settled(t *testing.T) {
 	t.Helper()
-	until(t, "an empty outbox", 90*time.Second, func() bool {
+	until(t, "an empty outbox", time.Duration(size(90, 900))*time.Second, func() bool {
 		n, err := w.db.unfinished(t)
 		return err == nil && n == 0
 	})

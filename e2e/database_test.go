@@ -3,8 +3,12 @@ package e2e
 import (
 	"bytes"
 	"database/sql"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -25,26 +29,44 @@ type database interface {
 	unfinished(t *testing.T) (int, error)
 	// atRest is everything that is stored, as bytes.
 	atRest(t *testing.T) []byte
+	// stay keeps the database where it is until release.
+	stay() (release func())
+	// files hands over the content of every file it is kept in.
+	files(t *testing.T, look func(name string, content []byte))
 	// exec changes it behind the service's back.
 	exec(t *testing.T, statement string)
 }
 
 // databases are the kinds of it; a test of what the database has a part in runs on each.
 var databases = map[string]func(t *testing.T) database{
-	"SQLite":     func(t *testing.T) database { return file(filepath.Join(t.TempDir(), "sparekey.db")) },
+	"SQLite":     func(t *testing.T) database { return newFile(t) },
 	"PostgreSQL": newPostgres,
 }
 
 const unfinished = `SELECT count(*) FROM river_job WHERE kind IN ('link', 'notice') AND finalized_at IS NULL`
 
 // file is a SQLite database.
-type file string
+type file struct {
+	path string
+	// swap is held by who puts another file in its place.
+	swap *sync.RWMutex
+}
 
-func (f file) setting() string { return "sqlite:" + string(f) }
+func newFile(t *testing.T) file {
+	t.Helper()
+	return file{filepath.Join(t.TempDir(), "sparekey.db"), &sync.RWMutex{}}
+}
+
+func (f file) setting() string { return "sqlite:" + f.path }
+
+func (f file) stay() func() {
+	f.swap.RLock()
+	return f.swap.RUnlock
+}
 
 func (f file) open(t *testing.T) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", string(f)+"?_pragma=busy_timeout(10000)")
+	db, err := sql.Open("sqlite", f.path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +75,7 @@ func (f file) open(t *testing.T) *sql.DB {
 
 func (f file) exec(t *testing.T, statement string) {
 	t.Helper()
+	defer f.stay()()
 	db := f.open(t)
 	defer func() { _ = db.Close() }()
 	if _, err := db.ExecContext(t.Context(), statement); err != nil {
@@ -60,8 +83,14 @@ func (f file) exec(t *testing.T, statement string) {
 	}
 }
 
+func (f file) files(t *testing.T, look func(string, []byte)) {
+	t.Helper()
+	look("its file", f.atRest(t))
+}
+
 func (f file) unfinished(t *testing.T) (n int, err error) {
 	t.Helper()
+	defer f.stay()()
 	db := f.open(t)
 	defer func() { _ = db.Close() }()
 	err = db.QueryRowContext(t.Context(), unfinished).Scan(&n)
@@ -72,7 +101,7 @@ func (f file) atRest(t *testing.T) []byte {
 	t.Helper()
 	var all bytes.Buffer
 	for _, name := range []string{"", "-wal"} {
-		content, err := os.ReadFile(string(f) + name)
+		content, err := os.ReadFile(f.path + name)
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
@@ -83,11 +112,18 @@ func (f file) atRest(t *testing.T) []byte {
 
 // server of PostgreSQL.
 type pgDatabase struct {
+	cluster *pgtest.Cluster
 	address string
 	pool    *pgxpool.Pool
 }
 
 func newPostgres(t *testing.T) database {
+	t.Helper()
+	return postgresOn(t, cluster)
+}
+
+// postgresOn makes a database in that cluster.
+func postgresOn(t *testing.T, cluster *pgtest.Cluster) pgDatabase {
 	t.Helper()
 	address := cluster.Database(t)
 	pool, err := pgxpool.New(t.Context(), address)
@@ -95,8 +131,10 @@ func newPostgres(t *testing.T) database {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return pgDatabase{address, pool}
+	return pgDatabase{cluster, address, pool}
 }
+
+func (p pgDatabase) stay() func() { return func() {} }
 
 func (p pgDatabase) setting() string { return p.address }
 
@@ -111,6 +149,34 @@ func (p pgDatabase) unfinished(t *testing.T) (n int, err error) {
 	t.Helper()
 	err = p.pool.QueryRow(t.Context(), unfinished).Scan(&n)
 	return n, err
+}
+
+// uuids are what ids look like.
+var uuids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
+func (p pgDatabase) files(t *testing.T, look func(string, []byte)) {
+	t.Helper()
+	err := filepath.WalkDir(p.cluster.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return ignoreGone(err)
+		}
+		content, err := os.ReadFile(path)
+		if err == nil {
+			look(filepath.Base(filepath.Dir(path))+"/"+entry.Name(), content)
+		}
+		return ignoreGone(err)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ignoreGone forgives that a running server removes files of its own.
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // atRest reads every row of every table as text.

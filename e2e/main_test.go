@@ -137,11 +137,17 @@ func (s *server) waitFor(t *testing.T, text string) string {
 	}
 }
 
-// start starts a process that ends with the test at the latest.
+// start starts the service, which ends with the test at the latest.
 func start(t *testing.T, env []string, args ...string) *server {
 	t.Helper()
+	return startProgram(t, binary, env, args...)
+}
+
+// startProgram starts a build of the service.
+func startProgram(t *testing.T, program string, env []string, args ...string) *server {
+	t.Helper()
 	s := &server{
-		cmd:    exec.Command(binary, args...),
+		cmd:    exec.Command(program, args...),
 		output: &output{changed: make(chan struct{})},
 		ended:  make(chan struct{}),
 	}

@@ -51,12 +51,15 @@ type Cluster struct {
 
 // Start makes a cluster in a temporary folder and starts it. Settings are lines
 // of postgresql.conf. The caller stops it with Close.
-func Start(settings ...string) (c *Cluster, err error) {
+func Start(settings ...string) (*Cluster, error) { return StartIn("", settings...) }
+
+// StartIn is Start with the folder in which the temporary one is made; empty: the usual one.
+func StartIn(parent string, settings ...string) (c *Cluster, err error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "sparekey-pg-")
+	dir, err := os.MkdirTemp(parent, "sparekey-pg-")
 	if err != nil {
 		return nil, err
 	}
@@ -80,15 +83,20 @@ func Start(settings ...string) (c *Cluster, err error) {
 		"listen_addresses = '127.0.0.1'", "port = " + strconv.Itoa(c.Port), "unix_socket_directories = ''",
 		"shared_buffers = 32MB", "max_connections = 200",
 	}, settings...)
-	f, err := os.OpenFile(filepath.Join(c.Dir, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return c, err
-	}
-	_, err = f.WriteString("\n" + strings.Join(conf, "\n") + "\n")
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := c.configure(conf...); err != nil {
 		return c, err
 	}
 	return c, c.Restart()
+}
+
+// configure adds lines to postgresql.conf.
+func (c *Cluster) configure(lines ...string) error {
+	f, err := os.OpenFile(filepath.Join(c.Dir, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("\n" + strings.Join(lines, "\n") + "\n")
+	return errors.Join(err, f.Close())
 }
 
 // programs finds the newest PostgreSQL that is installed.
