@@ -141,9 +141,12 @@ func New[TTx any](driver riverdriver.Driver[TTx], h Handler, o Options) (*Outbox
 		CompletedJobRetentionPeriod: keepFinished,
 		CancelledJobRetentionPeriod: keepFinished,
 		DiscardedJobRetentionPeriod: keepFinished,
-		RetryPolicy:                 retryPolicy{now: o.Now},
-		ErrorHandler:                &w,
-		Logger:                      slog.New(atLeast{o.Log.Handler(), slog.LevelWarn}),
+		// Rebuilding indexes takes an owner's rights, which a role that serves does not
+		// have; vacuum gives their free pages back to use.
+		ReindexerSchedule: river.NeverSchedule(),
+		RetryPolicy:       retryPolicy{now: o.Now},
+		ErrorHandler:      &w,
+		Logger:            slog.New(atLeast{o.Log.Handler(), slog.LevelWarn}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the outbox: %w", err)

@@ -2,6 +2,8 @@ package postgres_test
 
 import (
 	"net/url"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -67,25 +69,39 @@ func TestReplicasMigrateAtOnce(t *testing.T) {
 	}
 }
 
-// grants are the rights that docs/operate.md gives the role that serves: rows, and no tables.
-const grants = `GRANT USAGE ON SCHEMA public TO serving;
-	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO serving;
-	GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO serving;`
+// grants are the rights that docs/operate.md gives the role that serves: rows,
+// and no tables. They are taken from there.
+func grants(t *testing.T) string {
+	t.Helper()
+	guide, err := os.ReadFile("../../../docs/operate.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range regexp.MustCompile("(?ms)^```sql\n(.*?)^```").FindAllStringSubmatch(string(guide), -1) {
+		if strings.Contains(block[1], "ALTER DEFAULT PRIVILEGES") {
+			return block[1]
+		}
+	}
+	t.Fatal("the guide grants nothing")
+	return ""
+}
 
 // TestLeastRights: a role that may touch rows alone serves; what is left to
 // migrate it is told of, and what it may not do it cannot.
 func TestLeastRights(t *testing.T) {
 	t.Parallel()
 	address := cluster.Database(t)
-	open(t, address)
 	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := strings.Trim(u.Path, "/")
-	cluster.Exec(t, "postgres", `DO $$ BEGIN CREATE ROLE serving LOGIN PASSWORD 'served'; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
-	cluster.Exec(t, name, grants)
-	u.User = url.UserPassword("serving", "served")
+	// The two roles belong to the whole cluster, and this test alone uses them.
+	cluster.Exec(t, "postgres", `CREATE ROLE sparekey_owner LOGIN PASSWORD 'owned'; CREATE ROLE sparekey LOGIN PASSWORD 'served'; ALTER DATABASE `+name+` OWNER TO sparekey_owner`)
+	cluster.Exec(t, name, grants(t))
+	u.User = url.UserPassword("sparekey_owner", "owned")
+	open(t, u.String()) // and migrates
+	u.User = url.UserPassword("sparekey", "served")
 
 	s := connect(t, u.String())
 	if applied, err := s.Migrate(t.Context()); err != nil || len(applied) != 0 {
