@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 
@@ -33,6 +35,8 @@ type database interface {
 	stay() (release func())
 	// files hands over the content of every file it is kept in.
 	files(t *testing.T, look func(name string, content []byte))
+	// history tells what became of a person's requests, for a test that has failed.
+	history(t *testing.T, email string) string
 	// exec changes it behind the service's back.
 	exec(t *testing.T, statement string)
 }
@@ -81,6 +85,33 @@ func (f file) exec(t *testing.T, statement string) {
 	if _, err := db.ExecContext(t.Context(), statement); err != nil {
 		t.Fatal(err)
 	}
+}
+
+const history = `SELECT 'request ' || ref || ' ' || state || ', made ' || created_at || ', ended ' || coalesce(ended_at || '', '-')
+	FROM requests WHERE user_id = (SELECT id FROM users WHERE email = '%s') ORDER BY ref`
+
+func (f file) history(t *testing.T, email string) string {
+	t.Helper()
+	defer f.stay()()
+	db := f.open(t)
+	defer func() { _ = db.Close() }()
+	rows, err := db.QueryContext(t.Context(), fmt.Sprintf(history, email))
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = rows.Close() }()
+	var lines []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return err.Error()
+		}
+		lines = append(lines, line)
+	}
+	if err := rows.Err(); err != nil {
+		return err.Error()
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (f file) files(t *testing.T, look func(string, []byte)) {
@@ -153,6 +184,16 @@ func (p pgDatabase) unfinished(t *testing.T) (n int, err error) {
 
 // uuids are what ids look like.
 var uuids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
+func (p pgDatabase) history(t *testing.T, email string) string {
+	t.Helper()
+	rows, err := p.pool.Query(t.Context(), fmt.Sprintf(history, email))
+	if err != nil {
+		return err.Error()
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return strings.Join(lines, "\n") + fmt.Sprint(err)
+}
 
 func (p pgDatabase) files(t *testing.T, look func(string, []byte)) {
 	t.Helper()

@@ -63,7 +63,7 @@ func stampede(t *testing.T, db string) balance {
 		for range 200 {
 			wg.Go(func() {
 				<-gate
-				switch status := f.use(t, id); status {
+				switch status, _ := f.use(t, id); status {
 				case http.StatusOK:
 					won.Add(1)
 				case http.StatusUnauthorized, http.StatusServiceUnavailable:

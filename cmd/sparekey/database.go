@@ -43,6 +43,8 @@ type database struct {
 	// hold makes this process one that serves from it, until release, and says
 	// how many entries of dead ones it has made available again.
 	hold func(ctx context.Context) (release func(), reclaimed int, err error)
+	// turns are those of all replicas; nil where one process serves alone.
+	turns reset.Turns
 }
 
 // openDatabase opens what is configured. It changes nothing in it.
@@ -91,7 +93,7 @@ func openPostgres(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 		return nil, hintf(err, "set SPAREKEY_DATABASE to postgres://USER@HOST:PORT/NAME?sslmode=verify-full and SPAREKEY_DATABASE_PASSWORD, and try: sparekey doctor")
 	}
 	return &database{
-		store: s,
+		store: s, turns: s,
 		newOutbox: func(h outbox.Handler, o outbox.Options) (worker, error) {
 			o.ID = s.ID()
 			return outbox.New(s.RiverDriver(), h, o)

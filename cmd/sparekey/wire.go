@@ -93,6 +93,9 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 	}
 	resets := reset.NewService(domain, c.store, c.users, c.policy, limits, c.now, c.log)
 	courier := reset.NewCourier(domain, c.store, c.users, mailer, c.now, c.log)
+	if c.store.turns != nil {
+		courier.ShareTurns(c.store.turns)
+	}
 	work, err := c.store.newOutbox(courier, outbox.Options{Workers: cfg.Outbox.Workers, Now: c.now, Log: c.log})
 	if err != nil {
 		return nil, err

@@ -41,12 +41,16 @@ type Courier struct {
 	now       Clock
 	log       *slog.Logger
 	turns     turns
+	shared    Turns // nil where one process works alone
 }
 
 // NewCourier wires the courier to its surroundings.
 func NewCourier(cfg Config, store Store, directory Directory, mailer Mailer, now Clock, log *slog.Logger) *Courier {
 	return &Courier{cfg: cfg, store: store, directory: directory, mailer: mailer, now: now, log: log}
 }
+
+// ShareTurns has the courier take turns with those of other replicas. Call it before any entry is worked.
+func (c *Courier) ShareTurns(t Turns) { c.shared = t }
 
 // MailLink looks the address up and, if a user who may reset has it, mints a
 // request and mails its link to the address in the directory. An address that
@@ -64,7 +68,19 @@ func (c *Courier) MailLink(ctx context.Context, e LinkEntry) error {
 		return err
 	}
 	defer unlock()
+	if c.shared == nil {
+		return c.mintAndMail(ctx, e, address)
+	}
+	release, err := c.shared.Take(ctx, address.Key())
+	if err != nil {
+		return err
+	}
+	// If the turn was lost, another replica may have minted since and mailed before:
+	// its link would work and this one arrive last. So the entry runs again.
+	return errors.Join(c.mintAndMail(ctx, e, address), release())
+}
 
+func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address) error {
 	user, err := c.recipient(ctx, e, address)
 	if errors.Is(err, ErrNoUser) {
 		return c.outcome(ctx, e, OutcomeUnknown)

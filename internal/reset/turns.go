@@ -6,6 +6,14 @@ import (
 	"sync"
 )
 
+// Turns lets the workers of all replicas take turns, where there are several.
+type Turns interface {
+	// Take waits until nobody else has the name's turn, or ctx ends. Two callers of
+	// one process must not hold the same name. The caller calls release when done; it
+	// answers an error if the turn was lost meanwhile and another may have had it too.
+	Take(ctx context.Context, name string) (release func() error, err error)
+}
+
 // turns lets one caller at a time do something for a name. Names share a
 // fixed number of slots, so memory is bounded; two names that share one merely wait for each other.
 type turns struct {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,6 +22,10 @@ type Serving struct {
 	store *Store
 	stop  context.CancelFunc
 	done  chan struct{}
+
+	mu      sync.Mutex
+	conn    *pgxpool.Conn // nil while there is none
+	session int           // counts them
 }
 
 // ID names this process to the others: River writes it on what it leases.
@@ -39,10 +44,11 @@ func (s *Store) Serve(ctx context.Context) (*Serving, int, error) {
 		return nil, 0, err
 	}
 	whole, stop := context.WithCancel(context.WithoutCancel(ctx))
-	serving := &Serving{store: s, stop: stop, done: make(chan struct{})}
+	serving := &Serving{store: s, stop: stop, done: make(chan struct{}), conn: conn}
+	s.serving.Store(serving)
 	go func() {
 		defer close(serving.done)
-		serving.run(whole, conn)
+		serving.run(whole)
 	}()
 	return serving, n, nil
 }
@@ -53,8 +59,8 @@ func (s *Serving) Close() {
 	<-s.done
 }
 
-func (s *Serving) run(ctx context.Context, conn *pgxpool.Conn) {
-	defer func() { drop(conn) }()
+func (s *Serving) run(ctx context.Context) {
+	defer s.lose()
 	ticker := time.NewTicker(aliveEvery)
 	defer ticker.Stop()
 	for {
@@ -63,24 +69,43 @@ func (s *Serving) run(ctx context.Context, conn *pgxpool.Conn) {
 			return
 		case <-ticker.C:
 		}
-		n, err := 0, error(nil)
-		if conn == nil {
-			conn, err = s.store.show(ctx)
-		}
-		if err == nil {
-			n, err = s.store.reclaim(ctx, conn)
-		}
+		n, err := s.look(ctx)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			// The session may be gone and the lock with it: a new one is due.
-			drop(conn)
-			conn = nil
 			s.store.log.WarnContext(ctx, "the database did not answer; trying again", "event", "database.lost", "error", err)
 		case n > 0:
 			s.store.log.InfoContext(ctx, "taking up what another process left", "event", "outbox.reclaimed", "entries", n)
 		}
 	}
+}
+
+// look shows that this process is alive and answers how many entries of dead ones it made available.
+func (s *Serving) look(ctx context.Context) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn == nil {
+		if s.conn, err = s.store.show(ctx); err != nil {
+			return 0, err
+		}
+		s.session++
+	}
+	if n, err = s.store.reclaim(ctx, s.conn); err != nil {
+		s.loseLocked()
+	}
+	return n, err
+}
+
+// lose gives the session up: it may be gone, and its locks with it.
+func (s *Serving) lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loseLocked()
+}
+
+func (s *Serving) loseLocked() {
+	drop(s.conn)
+	s.conn = nil
 }
 
 // drop ends a session, and its lock with it.

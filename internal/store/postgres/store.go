@@ -16,6 +16,7 @@ import (
 	"math"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,6 +72,7 @@ type Store struct {
 	pool     *pgxpool.Pool
 	id       string // of this process, among others that serve
 	inserter Inserter
+	serving  atomic.Pointer[Serving] // the way by which this process is known to others
 	log      *slog.Logger
 }
 
