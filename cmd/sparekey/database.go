@@ -78,15 +78,12 @@ func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 
 // openPostgres opens a database that other replicas may serve from at the same time.
 func openPostgres(ctx context.Context, cfg *config.Config, log *slog.Logger) (*database, error) {
-	address, err := url.Parse(cfg.Database.URL.Reveal())
+	address, err := postgresAddress(cfg.Database, cfg.DatabasePassword)
 	if err != nil {
-		return nil, errors.New("the address of the database is no URL")
-	}
-	if cfg.DatabasePassword != "" {
-		address.User = url.UserPassword(address.User.Username(), cfg.DatabasePassword.Reveal())
+		return nil, err
 	}
 	s, err := postgres.Open(ctx, postgres.Options{
-		URL: address.String(), Connections: cfg.DatabaseConnections, Log: log,
+		URL: address, Connections: cfg.DatabaseConnections, Log: log,
 		Inserter: func(d postgres.RiverDriver) (postgres.Inserter, error) { return outbox.NewInserter[postgres.Tx](d) },
 	})
 	if err != nil {
@@ -106,6 +103,18 @@ func openPostgres(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 			return serving.Close, n, nil
 		},
 	}, nil
+}
+
+// postgresAddress is the address with the password, if that is set apart.
+func postgresAddress(d config.Database, password config.Secret) (string, error) {
+	address, err := url.Parse(d.URL.Reveal())
+	if err != nil {
+		return "", errors.New("the address of the database is no URL")
+	}
+	if password != "" {
+		address.User = url.UserPassword(address.User.Username(), password.Reveal())
+	}
+	return address.String(), nil
 }
 
 // isMissing reports whether there is no database yet. A PostgreSQL server

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,16 +13,29 @@ import (
 )
 
 func newMigrate(c console) *cobra.Command {
+	var from, to string
 	cmd := &cobra.Command{
 		Use:   "migrate",
-		Short: "Make the database, or bring its tables up to date",
+		Short: "Make the database, or bring its tables up to date, or move to PostgreSQL",
 		Long: `Make the database, or bring its tables up to date. Every command that needs the
-database does this by itself; migrate is for those who want it done beforehand.`,
+database does this by itself; migrate is for those who want it done beforehand.
+
+With --from and --to, move everything in a SQLite file into an empty PostgreSQL
+database: users, accounts, keys, requests, jobs, limits and the mails that wait. All
+of it arrives or nothing; the file stays as it is. Stop the service first. The
+password may be in SPAREKEY_DATABASE_PASSWORD, or in a file that
+SPAREKEY_DATABASE_PASSWORD_FILE names.`,
+		Example: `  sparekey migrate
+  sparekey migrate --from sqlite:/var/lib/sparekey/sparekey.db \
+    --to 'postgres://sparekey_owner@db.example.com/sparekey?sslmode=verify-full'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			cfg, err := load(c, cmd, nil)
 			if err != nil {
 				return err
+			}
+			if from != "" || to != "" {
+				return moveBetween(cmd.Context(), c, from, to, cfg.DatabasePassword)
 			}
 			store, err := openDatabase(cmd.Context(), cfg, slog.New(slog.DiscardHandler))
 			if err != nil {
@@ -41,5 +55,23 @@ database does this by itself; migrate is for those who want it done beforehand.`
 		},
 	}
 	config.AddFlags(cmd.Flags(), "database")
+	cmd.Flags().StringVar(&from, "from", "", "move from `DATABASE`, sqlite:PATH, which nobody serves from")
+	cmd.Flags().StringVar(&to, "to", "", "move to `DATABASE`, postgres://USER@HOST:PORT/NAME, which is empty")
 	return cmd
+}
+
+// moveBetween reads the two addresses and moves.
+func moveBetween(ctx context.Context, c console, from, to string, password config.Secret) error {
+	usage := func(problem string) error {
+		return &failure{cause: errors.New(problem), hint: "see: sparekey migrate --help", code: exitUsage}
+	}
+	source, err := config.ParseDatabase(from)
+	if err != nil || source.Path == "" {
+		return usage("--from must name a SQLite file, such as sqlite:/var/lib/sparekey/sparekey.db")
+	}
+	target, err := config.ParseDatabase(to)
+	if err != nil || target.URL == "" {
+		return usage("--to must be the address of a PostgreSQL database, such as postgres://sparekey_owner@db.example.com/sparekey")
+	}
+	return move(ctx, c, source, target, password)
 }

@@ -150,6 +150,9 @@ func (d Database) String() string {
 	return u.String()
 }
 
+// ParseDatabase reads the address of a database as the setting database has it.
+func ParseDatabase(s string) (Database, error) { return parseDatabase(s) }
+
 func parseDatabase(s string) (Database, error) {
 	scheme, path, ok := strings.Cut(strings.TrimSpace(s), ":")
 	switch {

@@ -17,7 +17,10 @@ import (
 // retryAfter is what a caller is told to wait when the database cannot be used just now.
 const retryAfter = 5 * time.Second
 
-const uniqueViolation = "23505"
+const (
+	uniqueViolation       = "23505"
+	insufficientPrivilege = "42501"
+)
 
 // passing are the classes of SQLSTATE that may go by: the connection, resources
 // (a full disk, too many connections), interventions (a restart, a fail-over), the system, and

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -32,6 +33,9 @@ func (s *Store) Migrate(ctx context.Context) (applied []string, err error) {
 		return nil, err
 	}
 	results, err := p.Up(ctx)
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == insufficientPrivilege {
+		return nil, fmt.Errorf("this role may not change the tables, which are older than this build; migrate as the role that owns them: sparekey migrate (%w)", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("migrate the database: %w", translate(err))
 	}

@@ -99,6 +99,10 @@ func TestLeastRights(t *testing.T) {
 	// The two roles belong to the whole cluster, and this test alone uses them.
 	cluster.Exec(t, "postgres", `CREATE ROLE sparekey_owner LOGIN PASSWORD 'owned'; CREATE ROLE sparekey LOGIN PASSWORD 'served'; ALTER DATABASE `+name+` OWNER TO sparekey_owner`)
 	cluster.Exec(t, name, grants(t))
+	u.User = url.UserPassword("sparekey", "served")
+	if _, err := connect(t, u.String()).Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "migrate as the role that owns them") {
+		t.Errorf("a role without rights migrates: %v", err)
+	}
 	u.User = url.UserPassword("sparekey_owner", "owned")
 	open(t, u.String()) // and migrates
 	u.User = url.UserPassword("sparekey", "served")

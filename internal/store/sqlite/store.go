@@ -168,16 +168,24 @@ var ErrServed = errors.New("another sparekey process serves from this database; 
 // Close, or answers ErrServed. Alone, it may give back at once what an earlier
 // process left unfinished (ReclaimOutbox).
 func (s *Store) LockForServing() error {
-	lock := flock.New(s.path+".lock", flock.SetPermissions(0o600))
+	lock, err := lockFile(s.path)
+	if err == nil {
+		s.serving = lock
+	}
+	return err
+}
+
+// lockFile takes the lock of whoever serves from a file.
+func lockFile(path string) (*flock.Flock, error) {
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
 	ok, err := lock.TryLock()
 	if err != nil {
-		return fmt.Errorf("lock the database: %w", err)
+		return nil, fmt.Errorf("lock the database: %w", err)
 	}
 	if !ok {
-		return ErrServed
+		return nil, ErrServed
 	}
-	s.serving = lock
-	return nil
+	return lock, nil
 }
 
 // ReclaimOutbox makes entries available again that a process had leased when it
