@@ -8,7 +8,7 @@
 //
 // Everything runs on loopback, bounded in time, and stops by itself. The
 // service is the real binary in a process of its own, with a real SQLite file
-// on disk and a real SMTP server to deliver to.
+// on disk, or a PostgreSQL server started for it, and a real SMTP server to deliver to.
 package main
 
 import (
@@ -58,6 +58,8 @@ var measures = []struct {
 	{"resets", (*bench).resets},
 	{"mails", (*bench).mails},
 	{"timing", (*bench).timing},
+	{"postgres", (*bench).onPostgres},
+	{"growth", (*bench).growth},
 }
 
 func names() (list []string) {
@@ -74,7 +76,7 @@ func run(ctx context.Context, period time.Duration, out, only string) error {
 		return fmt.Errorf("%w; run this from the root of the repository", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	b := &bench{dir: dir, period: period}
+	b := &bench{dir: dir, period: period, database: "sqlite:" + filepath.Join(dir, "sparekey.db")}
 	defer b.stop()
 	if err := b.prepare(ctx); err != nil {
 		return err

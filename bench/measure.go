@@ -13,7 +13,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/directory/builtin"
 	"github.com/sparekey/sparekey/internal/reset"
+	"github.com/sparekey/sparekey/internal/store/postgres"
 	"github.com/sparekey/sparekey/internal/store/sqlite"
 )
 
@@ -23,6 +25,7 @@ const users = 4000
 // bench is one run.
 type bench struct {
 	dir, binary string
+	database    string // what SPAREKEY_DATABASE is
 	period      time.Duration
 	smtp        *sink
 	key         string
@@ -38,10 +41,23 @@ func (b *bench) stop() {
 	}
 }
 
+// store is what the bench does to a database by itself.
+type store interface {
+	reset.Store
+	builtin.Records
+	Close() error
+}
+
+func (b *bench) openStore(ctx context.Context) (store, error) {
+	if path, ok := strings.CutPrefix(b.database, "sqlite:"); ok {
+		return sqlite.Open(ctx, sqlite.Options{Path: path})
+	}
+	return postgres.Open(ctx, postgres.Options{URL: b.database})
+}
+
 func email(i int) string { return fmt.Sprintf("user%04d@example.test", i) }
 
-// prepare builds the binary, fills a database with users through the command
-// line, and starts the mail server.
+// prepare builds the binary, starts the mail server and fills a database.
 func (b *bench) prepare(ctx context.Context) (err error) {
 	b.binary = filepath.Join(b.dir, "sparekey")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.binary, "./cmd/sparekey")
@@ -52,6 +68,11 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	if b.smtp, err = startSink(ctx); err != nil {
 		return err
 	}
+	return b.fill(ctx)
+}
+
+// fill makes users and a key through the command line.
+func (b *bench) fill(ctx context.Context) (err error) {
 	var csv strings.Builder
 	csv.WriteString("email,name,accounts\n")
 	for i := range users {
@@ -84,7 +105,7 @@ func (b *bench) sparekey(ctx context.Context, args ...string) (string, error) {
 // openRequests opens a request for every user, as the outbox would, so that
 // resets can be measured without waiting for mails.
 func (b *bench) openRequests(ctx context.Context) (err error) {
-	s, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(b.dir, "sparekey.db")})
+	s, err := b.openStore(ctx)
 	if err != nil {
 		return err
 	}

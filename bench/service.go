@@ -107,7 +107,7 @@ func (b *bench) environ() []string {
 	}
 	return append(env,
 		"PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"),
-		"SPAREKEY_DATABASE=sqlite:"+filepath.Join(b.dir, "sparekey.db"),
+		"SPAREKEY_DATABASE="+b.database,
 		"SPAREKEY_BASE_URL=http://127.0.0.1",
 		"SPAREKEY_MAIL_SMTP="+b.smtp.url(),
 		"SPAREKEY_MAIL_FROM=Bench <noreply@example.com>",

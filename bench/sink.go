@@ -17,9 +17,11 @@ import (
 type sink struct {
 	l     net.Listener
 	count atomic.Int64
-	wg    sync.WaitGroup
-	mu    sync.Mutex
-	conns map[net.Conn]bool
+	// arrived, if set, is told whose mail has arrived.
+	arrived atomic.Pointer[func(to string)]
+	wg      sync.WaitGroup
+	mu      sync.Mutex
+	conns   map[net.Conn]bool
 }
 
 func startSink(ctx context.Context) (*sink, error) {
@@ -79,6 +81,7 @@ func (s *sink) converse(c net.Conn) error {
 	if err := say("220 sink.example.com ESMTP\r\n"); err != nil {
 		return err
 	}
+	to := ""
 	for {
 		line, err := in.ReadSlice('\n')
 		if err != nil {
@@ -88,6 +91,10 @@ func (s *sink) converse(c net.Conn) error {
 		switch verb := string(bytes.ToUpper(line[:min(4, len(line))])); verb {
 		case "EHLO":
 			reply = "250-sink.example.com\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 PIPELINING\r\n"
+		case "RCPT":
+			_, after, _ := bytes.Cut(line, []byte("<"))
+			address, _, _ := bytes.Cut(after, []byte(">"))
+			to = string(address)
 		case "DATA":
 			if err := say("354 go on\r\n"); err != nil {
 				return err
@@ -102,6 +109,9 @@ func (s *sink) converse(c net.Conn) error {
 				}
 			}
 			s.count.Add(1)
+			if tell := s.arrived.Load(); tell != nil {
+				(*tell)(to)
+			}
 		case "QUIT":
 			return say("221 bye\r\n")
 		}
