@@ -55,7 +55,7 @@ func databaseRestarted(t *testing.T, _ string) balance {
 	n := size(60, 400)
 	c := ownCluster(t, "")
 	f := newFleet(t, databaseOn(t, c), 2, n)
-	f.live(t, n, func(ctx context.Context) {
+	f.liveInTurns(t, n, func(ctx context.Context) {
 		sometimes(ctx, 300*time.Millisecond, 1500*time.Millisecond, func(round int) {
 			if err := c.Stop([]syscall.Signal{syscall.SIGINT, syscall.SIGQUIT}[round%2]); err != nil {
 				t.Error(err)
@@ -92,7 +92,7 @@ func connectionsCut(t *testing.T, _ string) balance {
 	p, address := proxied(t, db.address)
 	f := newFleet(t, through{db, address}, 2, n)
 	stall := time.Duration(size(2, 20)) * time.Second
-	f.live(t, n, func(ctx context.Context) {
+	f.liveInTurns(t, n, func(ctx context.Context) {
 		sometimes(ctx, 300*time.Millisecond, 1500*time.Millisecond, func(round int) {
 			if round%3 != 2 {
 				p.Stop()
@@ -157,7 +157,7 @@ func failedOver(t *testing.T, _ string) balance {
 	db := pair{connected(t, primary, u.String()), standby}
 	f := newFleet(t, db, 2, n)
 	promoted := false
-	f.live(t, n, func(ctx context.Context) {
+	f.liveInTurns(t, n, func(ctx context.Context) {
 		sometimes(ctx, 300*time.Millisecond, 900*time.Millisecond, func(int) {
 			if promoted {
 				return
@@ -221,7 +221,7 @@ func diskFull(t *testing.T, kind string) balance {
 		}
 	}
 	f := newFleet(t, db, replicasOn(kind), n)
-	f.live(t, n, func(ctx context.Context) {
+	f.liveInTurns(t, n, func(ctx context.Context) {
 		sometimes(ctx, 300*time.Millisecond, 1500*time.Millisecond, func(int) {
 			ballast := filepath.Join(disk, "ballast")
 			fill(t, ballast)

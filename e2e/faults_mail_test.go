@@ -34,6 +34,7 @@ func badMailServer(t *testing.T, db string) balance {
 		return smtptest.Reply{}
 	})
 	minute := time.Duration(size(3, 60)) * time.Second
+	f.patience = 15 * time.Minute // the pauses between tries grow with the outage
 	f.live(t, n, func(ctx context.Context) {
 		if err := f.smtp.Stop(); err != nil {
 			t.Error(err)

@@ -279,6 +279,25 @@ func (f *fleet) live(t *testing.T, n int, wrong func(ctx context.Context)) {
 	f.settled(t)
 }
 
+// liveInTurns is live with the faults ended while the outbox is emptied: an
+// entry whose lease was lost with its connection comes back after two minutes of a
+// database that answers.
+func (f *fleet) liveInTurns(t *testing.T, n int, wrong func(ctx context.Context)) {
+	t.Helper()
+	during := func(people func()) {
+		ctx, enough := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { wrong(ctx) })
+		people()
+		enough()
+		wg.Wait()
+		f.settled(t)
+	}
+	during(func() { f.askAll(t, n) })
+	links := f.newest(t)
+	during(func() { f.resetAll(t, links) })
+}
+
 // sometimes calls fn at random moments until ctx ends.
 func sometimes(ctx context.Context, least, most time.Duration, fn func(round int)) {
 	for round := 0; ; round++ {
