@@ -12,7 +12,7 @@ import (
 
 const (
 	// plainMemory is what everything but hashing stays below, in bytes.
-	plainMemory = 48 << 20
+	plainMemory = 58 << 20
 	// idleHeap is how much heap an idle service may keep, in bytes: more than it needs, less than anybody minds.
 	idleHeap = 16 << 20
 	// giveBackEvery is how often a service looks whether it keeps more.

@@ -44,6 +44,8 @@ const (
 
 	// Polling is how an entry is noticed; this bounds the delay of a mail while idle.
 	pollInterval = 100 * time.Millisecond
+	// Where the database tells of entries, polling finds what it has not told: the last ones of a burst.
+	toldInterval = 500 * time.Millisecond
 	// And this bounds how often a busy outbox asks for more.
 	fetchCooldown = 20 * time.Millisecond
 
@@ -64,7 +66,7 @@ type Inserter[TTx any] struct{ client *river.Client[TTx] }
 
 // NewInserter makes an inserter for a store's driver.
 func NewInserter[TTx any](driver riverdriver.Driver[TTx]) (*Inserter[TTx], error) {
-	client, err := river.NewClient(driver, &river.Config{Logger: slog.New(slog.DiscardHandler)})
+	client, err := river.NewClient(driver, &river.Config{FetchCooldown: fetchCooldown, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, fmt.Errorf("set up the outbox: %w", err)
 	}
@@ -124,11 +126,15 @@ func New[TTx any](driver riverdriver.Driver[TTx], h Handler, o Options) (*Outbox
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, _ *river.Job[purgeEntry]) error {
 		return w.purge(ctx)
 	}))
+	poll := toldInterval
+	if o.PollOnly {
+		poll = pollInterval
+	}
 	client, err := river.NewClient(driver, &river.Config{
 		ID:      o.ID,
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
-			mailQueue:   {MaxWorkers: o.Workers, FetchCooldown: fetchCooldown, FetchPollInterval: pollInterval},
+			mailQueue:   {MaxWorkers: o.Workers, FetchCooldown: fetchCooldown, FetchPollInterval: poll},
 			upkeepQueue: {MaxWorkers: 1, FetchPollInterval: 5 * time.Second},
 		},
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(purgeEvery),
