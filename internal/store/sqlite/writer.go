@@ -173,6 +173,9 @@ func runOp(ctx context.Context, sqlTx *sql.Tx, o *op) error {
 		// A full disk or an I/O error may have rolled everything back already
 		// (sqlite.org/lang_transaction.html, "Response To Errors"); then this fails, rightly for all.
 		if _, err := sqlTx.ExecContext(ctx, "ROLLBACK TO op"); err != nil {
+			if e, ok := errors.AsType[*reset.Error](o.err); ok && e.Kind == reset.Unavailable {
+				return o.err // that is why, and the others may come back as well
+			}
 			return err
 		}
 	}
