@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// plainMemory is what everything but hashing stays below, in bytes.
-	plainMemory = 58 << 20
+	// plainMemory is what everything but hashing stays well below, in bytes.
+	plainMemory = 64 << 20
 	// idleHeap is how much heap an idle service may keep, in bytes: more than it needs, less than anybody minds.
 	idleHeap = 16 << 20
 	// giveBackEvery is how often a service looks whether it keeps more.
@@ -22,15 +22,15 @@ const (
 // boundMemory tells the garbage collector what this service is like: a small
 // live heap with much short-lived garbage, so that collecting half as often
 // costs some megabytes and saves time; and hashes of 19 MiB each and more, which
-// are garbage the moment they are done. The limit is for when they pile up: it has
-// room for those in flight and for everything else, and collecting some more
-// costs little beside a hash. GOGC and GOMEMLIMIT, where an operator has set them, win.
+// are garbage the moment they are done. The limit is for when they pile up; it
+// is generous, since below it the next hash finds memory that the system need
+// not be asked for again. GOGC and GOMEMLIMIT, where an operator has set them, win.
 func boundMemory(cfg *config.Config) {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(200)
 	}
 	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
-		debug.SetMemoryLimit(plainMemory + int64(cfg.Hash.Concurrency)*int64(cfg.Hash.Memory)<<10)
+		debug.SetMemoryLimit(plainMemory + 8*int64(cfg.Hash.Concurrency)*int64(cfg.Hash.Memory)<<10)
 	}
 }
 
