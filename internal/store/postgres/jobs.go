@@ -33,17 +33,15 @@ func (s *Store) Job(ctx context.Context, id string) (reset.Job, error) {
 }
 
 // AddJob implements reset.Tx.
-func (t *tx) AddJob(ctx context.Context, j reset.Job) error {
-	if _, err := t.exec(ctx, `INSERT INTO jobs (id, key_id, created_at) VALUES ($1, $2, $3)`, j.ID, j.KeyID, stored(j.CreatedAt)); err != nil {
-		return err
-	}
-	_, err := t.exec(ctx, `INSERT INTO job_entries (job_id, position, outcome)
+func (t *tx) AddJob(_ context.Context, j reset.Job) error {
+	t.later(`INSERT INTO jobs (id, key_id, created_at) VALUES ($1, $2, $3)`, j.ID, j.KeyID, stored(j.CreatedAt))
+	t.later(`INSERT INTO job_entries (job_id, position, outcome)
 		SELECT $1, n, 'pending' FROM generate_series(0, $2::integer - 1) AS n`, j.ID, j.Total)
-	return err
+	return nil
 }
 
 // SetOutcome implements reset.Tx. A job that was purged meanwhile is no error.
-func (t *tx) SetOutcome(ctx context.Context, job string, position int, o reset.Outcome) error {
-	_, err := t.exec(ctx, `UPDATE job_entries SET outcome = $1 WHERE job_id = $2 AND position = $3`, o, job, position)
-	return err
+func (t *tx) SetOutcome(_ context.Context, job string, position int, o reset.Outcome) error {
+	t.later(`UPDATE job_entries SET outcome = $1 WHERE job_id = $2 AND position = $3`, o, job, position)
+	return nil
 }

@@ -45,16 +45,12 @@ func (s *Store) Requests(ctx context.Context, limit int) ([]reset.Request, error
 // OpenRequest implements reset.Tx. Two transactions that open a request for
 // the same user would each not see the other's and leave both open, so a lock
 // per user makes the second wait for the first.
-func (t *tx) OpenRequest(ctx context.Context, d reset.Digest, userID string, now, expires time.Time) error {
-	if _, err := t.exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, userID); err != nil {
-		return err
-	}
-	if _, err := t.CloseRequests(ctx, userID, now); err != nil {
-		return err
-	}
-	_, err := t.exec(ctx, `INSERT INTO requests (digest, user_id, state, created_at, expires_at) VALUES ($1, $2, 'open', $3, $4)`,
+func (t *tx) OpenRequest(_ context.Context, d reset.Digest, userID string, now, expires time.Time) error {
+	t.later(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, userID)
+	t.later(closeRequests, stored(now), userID)
+	t.later(`INSERT INTO requests (digest, user_id, state, created_at, expires_at) VALUES ($1, $2, 'open', $3, $4)`,
 		d[:], userID, stored(now), stored(expires))
-	return err
+	return nil
 }
 
 // Claim implements reset.Tx: the guarded update that lets one caller win.
@@ -63,9 +59,11 @@ func (t *tx) Claim(ctx context.Context, d reset.Digest, now time.Time) (reset.Re
 		WHERE digest = $2 AND state = 'open' AND expires_at > $1 RETURNING `+requestColumns, stored(now), d[:]))
 }
 
+const closeRequests = `UPDATE requests SET state = 'closed', ended_at = $1 WHERE user_id = $2 AND state = 'open'`
+
 // CloseRequests implements reset.Tx.
 func (t *tx) CloseRequests(ctx context.Context, userID string, now time.Time) (int, error) {
-	n, err := t.exec(ctx, `UPDATE requests SET state = 'closed', ended_at = $1 WHERE user_id = $2 AND state = 'open'`, stored(now), userID)
+	n, err := t.exec(ctx, closeRequests, stored(now), userID)
 	return int(n), err
 }
 

@@ -164,16 +164,12 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 
 // try runs fn in a transaction, once.
 func (s *Store) try(ctx context.Context, conn *pgxpool.Conn, fn func(reset.Tx) error) (err error) {
-	sqlTx, err := conn.Begin(ctx)
-	if err != nil {
-		return err
-	}
+	t := &tx{sql: &pipeline{conn: conn}}
 	defer func() {
 		if err != nil {
-			_ = sqlTx.Rollback(ctx) // its own failure closes the connection, which ends the transaction as well
+			_ = t.sql.Rollback(ctx) // its own failure closes the connection, which ends the transaction as well
 		}
 	}()
-	t := &tx{sql: sqlTx}
 	if err := protect(fn, t); err != nil {
 		return err
 	}
@@ -181,11 +177,11 @@ func (s *Store) try(ctx context.Context, conn *pgxpool.Conn, fn func(reset.Tx) e
 		if s.inserter == nil {
 			return errors.New("the store was opened without an outbox")
 		}
-		if err := s.inserter.InsertTx(ctx, sqlTx, t.entries); err != nil {
+		if err := s.inserter.InsertTx(ctx, t.sql, t.entries); err != nil {
 			return err
 		}
 	}
-	return sqlTx.Commit(ctx)
+	return t.sql.Commit(ctx)
 }
 
 // repeatable reports whether the server has ended a transaction in favour of another one.

@@ -25,7 +25,7 @@ func read[T any](ctx context.Context, s *Store, fn func(ctx context.Context, db 
 
 // tx is a reset.Tx, and what the built-in directory writes its users with.
 type tx struct {
-	sql     pgx.Tx
+	sql     *pipeline
 	entries []reset.Entry
 }
 
@@ -35,6 +35,9 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 	tag, err := t.sql.Exec(context.WithoutCancel(ctx), query, args...)
 	return tag.RowsAffected(), keep(err)
 }
+
+// later has a statement run before the commit whose outcome nobody waits for; if it fails, so does the transaction.
+func (t *tx) later(query string, args ...any) { t.sql.later(query, args...) }
 
 // row runs a query that answers one row.
 func (t *tx) row(ctx context.Context, query string, args ...any) pgx.Row {
