@@ -124,7 +124,7 @@ func (s *Server) assemble(o *settings) http.Handler {
 	s.users = builtin.New(store, hasher, policy, s.now)
 	var limits reset.Throttle = throttle.Off{}
 	if o.throttle {
-		limits = throttle.New(throttle.Defaults(30, 100), store)
+		limits = throttle.New(throttle.Defaults(), store, slog.New(slog.DiscardHandler))
 	}
 	keys := reset.NewKeys(store, limits, s.now)
 	s.Key, err = keys.Create(ctx, "test", reset.ScopeAdmin, 0, 0)
@@ -133,7 +133,7 @@ func (s *Server) assemble(o *settings) http.Handler {
 	composer, err := mail.NewComposer(mail.Sender{From: "Sparekey <noreply@example.com>", BaseURL: s.URL}, s.now)
 	s.must(err)
 	s.box = newMailbox(composer)
-	cfg := reset.Config{BaseURL: s.URL, TTL: o.ttl, MaxAddresses: 100, MaxBulk: 5000}
+	cfg := reset.Config{BaseURL: s.URL, TTL: o.ttl, MaxAddresses: 10, MaxBulk: 5000}
 	resets := reset.NewService(cfg, store, s.users, policy, limits, s.now, o.log)
 	courier := reset.NewCourier(cfg, store, s.users, s.box, s.now, o.log)
 	s.work(ctx, store.RiverDriver(), courier, o.log)

@@ -13,10 +13,10 @@ import (
 
 // startDev runs dev with a folder of its own and returns it with its greeting
 // and the setting that names its database.
-func startDev(t *testing.T) (p *process, greeting, setting string) {
+func startDev(t *testing.T, more ...string) (p *process, greeting, setting string) {
 	t.Helper()
 	data := t.TempDir()
-	p = start(t, environ(), "dev", "--listen", "127.0.0.1:0", "--data", data)
+	p = start(t, environ(), append([]string{"dev", "--listen", "127.0.0.1:0", "--data", data}, more...)...)
 	greeting = p.waitFor(t, &p.stdout, "Ctrl-C stops it.")
 	return p, greeting, "SPAREKEY_DATABASE=sqlite:" + filepath.Join(data, "sparekey.db")
 }

@@ -106,7 +106,7 @@ func commit(ctx context.Context, store store, now reset.Clock) (time.Duration, e
 	}
 	start := time.Now() // a span, for which an injected clock would not do
 	err = store.Update(ctx, func(tx reset.Tx) error {
-		_, err := tx.Take(ctx, "doctor", reset.Rate{Count: 1, Per: time.Second}, now())
+		_, err := tx.Take(ctx, "doctor", 1, reset.Rate{Count: 1, Per: time.Second}, now())
 		return err
 	})
 	if err != nil {

@@ -85,7 +85,7 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 	}
 	var limits reset.Throttle = throttle.Off{}
 	if cfg.Throttle.Enabled {
-		limits = throttle.New(throttle.Defaults(cfg.Throttle.Client, cfg.Throttle.Guesses), c.store)
+		limits = throttle.New(limitsOf(cfg.Throttle), c.store, c.log)
 	}
 	domain := reset.Config{
 		BaseURL: cfg.BaseURL, TTL: cfg.Request.TTL,
@@ -93,6 +93,7 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 	}
 	resets := reset.NewService(domain, c.store, c.users, c.policy, limits, c.now, c.log)
 	courier := reset.NewCourier(domain, c.store, c.users, mailer, c.now, c.log)
+	courier.LimitAccounts(limits)
 	if c.store.turns != nil {
 		courier.ShareTurns(c.store.turns)
 	}
@@ -122,4 +123,15 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 		Now: c.now, Log: c.log,
 	})
 	return &service{core: c, outbox: work, server: server}, nil
+}
+
+// limitsOf are the limits as they are configured. A key is believed ten times as
+// many wrong ids as a client, since an application calls for many people.
+func limitsOf(cfg config.Throttle) throttle.Limits {
+	l := throttle.Defaults()
+	l.AddressShort.Count, l.AddressLong.Count = cfg.AddressPerMinute, cfg.AddressPerHour
+	l.Client.Count, l.Key.Count = cfg.Client, cfg.Key
+	l.Account.Count, l.Service.Count = cfg.Account, cfg.Service
+	l.Guess.Count, l.KeyGuess.Count, l.ServiceGuess.Count = cfg.Guesses, 10*cfg.Guesses, 100*cfg.Guesses
+	return l
 }

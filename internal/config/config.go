@@ -100,8 +100,14 @@ type Password struct {
 // Throttle limits who asks too often.
 type Throttle struct {
 	Enabled bool
-	// Client is how many times a minute one client address may ask for links.
-	Client int
+	// AddressPerMinute and AddressPerHour are how many mails with links may go to one address.
+	AddressPerMinute, AddressPerHour int
+	// Client and Key are how many addresses a minute one client address, or one key, may ask for.
+	Client, Key int
+	// Account is how many mails with links an hour may go to the users of one account.
+	Account int
+	// Service is how many addresses a minute all callers together may ask for.
+	Service int
 	// Guesses is how many wrong ids or keys an hour one client address may send.
 	Guesses int
 }

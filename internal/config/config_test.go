@@ -67,11 +67,13 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		Database: config.Database{Path: ".sparekey/sparekey.db"}, DatabaseConnections: 16,
 		Listen:   "127.0.0.1:8080",
 		Mail:     config.Mail{Connections: 8},
-		API:      config.API{RequireKey: true, MaxAddresses: 100, MaxBulk: 5000},
+		API:      config.API{RequireKey: true, MaxAddresses: 10, MaxBulk: 5000},
 		Request:  config.Request{TTL: time.Hour},
 		Hash:     config.Hash{Concurrency: cores, Queue: 100 * cores, Memory: 19456, Time: 2, Parallelism: 1},
 		Password: config.Password{MinLength: 15, MaxLength: 1024},
-		Throttle: config.Throttle{Enabled: true, Client: 30, Guesses: 100},
+		Throttle: config.Throttle{
+			Enabled: true, AddressPerMinute: 1, AddressPerHour: 3, Client: 30, Key: 600, Account: 6000, Service: 6000, Guesses: 100,
+		},
 		HTTP:     config.HTTP{MaxInFlight: 256},
 		Log:      config.Log{Format: "json", Level: slog.LevelInfo},
 		Shutdown: config.Shutdown{Timeout: 30 * time.Second},
@@ -109,7 +111,7 @@ api: {require_key: false, cors_origins: [https://A.example.com:443, "http://loca
 request.ttl: 90m
 hash: {concurrency: 3, queue: 0, memory: 65536, time: 4, parallelism: 2}
 password: {min_length: 8, max_length: 64}
-throttle: {enabled: false, client: 7, guesses: 8}
+throttle: {enabled: false, address_per_minute: 2, address_per_hour: 4, client: 7, key: 9, account: 10, service: 11, guesses: 8}
 http:
   trusted_proxies: [10.1.2.3/8, "::ffff:192.0.2.1", "2001:db8::/32"]
   max_in_flight: 9
@@ -132,7 +134,7 @@ outbox: {workers: 10}
 		Request:  config.Request{TTL: 90 * time.Minute},
 		Hash:     config.Hash{Concurrency: 3, Memory: 65536, Time: 4, Parallelism: 2},
 		Password: config.Password{MinLength: 8, MaxLength: 64},
-		Throttle: config.Throttle{Client: 7, Guesses: 8},
+		Throttle: config.Throttle{AddressPerMinute: 2, AddressPerHour: 4, Client: 7, Key: 9, Account: 10, Service: 11, Guesses: 8},
 		HTTP: config.HTTP{TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32"),
 		}, MaxInFlight: 9},

@@ -97,7 +97,7 @@ func apiSettings() []Setting {
 			About:   "whose pages may call the API from a browser",
 		}, func(c *Config) *[]string { return &c.API.CORSOrigins }, parseOrigin, func(s string) string { return s }),
 		number(Setting{
-			Path: "api.max_addresses", Default: "100",
+			Path: "api.max_addresses", Default: "10",
 			About: "addresses that one request may name",
 		}, "", 1, 10_000, func(c *Config) *int { return &c.API.MaxAddresses }),
 		number(Setting{
@@ -153,9 +153,29 @@ func limitSettings() []Setting {
 			About: "whether asking and guessing too often is refused; false only for tests and benchmarks",
 		}, func(c *Config) *bool { return &c.Throttle.Enabled }),
 		number(Setting{
+			Path: "throttle.address_per_minute", Default: "1",
+			About: "mails with links to one address in a minute; further requests are taken in silence",
+		}, "", 1, 60, func(c *Config) *int { return &c.Throttle.AddressPerMinute }),
+		number(Setting{
+			Path: "throttle.address_per_hour", Default: "3",
+			About: "mails with links to one address in an hour; further requests are taken in silence",
+		}, "", 1, 60, func(c *Config) *int { return &c.Throttle.AddressPerHour }),
+		number(Setting{
 			Path: "throttle.client", Default: "30",
-			About: "requests for links a minute from one client address",
+			About: "addresses a minute that one client address may ask for",
 		}, "", 1, 1_000_000, func(c *Config) *int { return &c.Throttle.Client }),
+		number(Setting{
+			Path: "throttle.key", Default: "600",
+			About: "addresses a minute that may be asked for with one key",
+		}, "", 1, 1_000_000, func(c *Config) *int { return &c.Throttle.Key }),
+		number(Setting{
+			Path: "throttle.account", Default: "6000",
+			About: "mails with links an hour to the users of one account; further ones wait",
+		}, "", 1, 10_000_000, func(c *Config) *int { return &c.Throttle.Account }),
+		number(Setting{
+			Path: "throttle.service", Default: "6000",
+			About: "addresses a minute that all callers together may ask for",
+		}, "", 1, 10_000_000, func(c *Config) *int { return &c.Throttle.Service }),
 		number(Setting{
 			Path: "throttle.guesses", Default: "100",
 			About: "wrong ids or keys an hour from one client address",

@@ -28,7 +28,7 @@ func withCORS(next http.Handler, origins []string) http.Handler {
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: []string{"X-Auth-Token", "Content-Type"},
-		ExposedHeaders: []string{"Retry-After", "X-Request-Id"},
+		ExposedHeaders: []string{"Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"},
 		MaxAge:         corsMaxAge,
 	}).Handler(next)
 }

@@ -91,7 +91,7 @@ func TestWhatAListedOriginIsTold(t *testing.T) {
 		}
 	}
 	got := a.do(t, "POST", askPath, `{"email":["ann@example.com"]}`, "Origin", appOrigin)
-	if e := got.Header.Get("Access-Control-Expose-Headers"); got.Status != 200 || e != "Retry-After, X-Request-Id" {
+	if e := got.Header.Get("Access-Control-Expose-Headers"); got.Status != 200 || e != "Retry-After, Ratelimit, Ratelimit-Policy, X-Request-Id" {
 		t.Errorf("got %d, Access-Control-Expose-Headers %q", got.Status, e)
 	}
 	// Failures are readable too, or a page could not say what went wrong.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -23,6 +24,7 @@ type failure struct {
 	message    string
 	details    map[string]any
 	retryAfter time.Duration
+	limit      *reset.Limit
 	closes     bool // the rest of the body will not be read, so the connection ends
 	cause      error
 }
@@ -65,7 +67,7 @@ func classify(err error) *failure {
 	if !ok {
 		status = http.StatusInternalServerError
 	}
-	return &failure{status: status, code: e.Code, message: e.Message, details: e.Details, retryAfter: e.RetryAfter, cause: e.Cause}
+	return &failure{status: status, code: e.Code, message: e.Message, details: e.Details, retryAfter: e.RetryAfter, limit: e.Limit, cause: e.Cause}
 }
 
 // errorModel is the body of every failure.
@@ -85,6 +87,9 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	switch f.status {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		header.Set("Retry-After", wholeSeconds(f.retryAfter))
+		if f.limit != nil {
+			setRateLimit(header, f)
+		}
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `ApiKey realm="api", header="X-Auth-Token"`)
 	}
@@ -97,6 +102,14 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		model.Details = nil
 		_ = writeJSON(w, r, f.status, model)
 	}
+}
+
+// setRateLimit says which limit was reached and when it has room again
+// (draft-ietf-httpapi-ratelimit-headers-10). An answer that is not refused has no
+// such headers: all of those are the same to the byte.
+func setRateLimit(header http.Header, f *failure) {
+	header.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", f.limit.Name, f.limit.Rate.Count, int(f.limit.Rate.Per.Seconds())))
+	header.Set("RateLimit", fmt.Sprintf("%q;r=0;t=%s", f.limit.Name, wholeSeconds(f.retryAfter)))
 }
 
 // wholeSeconds rounds up, so that a caller who obeys is not refused again.

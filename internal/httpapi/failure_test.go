@@ -216,5 +216,8 @@ func TestAskingTooOften(t *testing.T) {
 	if got.Status != 429 || got.Header.Get("Retry-After") == "" {
 		t.Errorf("the 31st call was answered %d %s, Retry-After %q", got.Status, got.Body, got.Header.Get("Retry-After"))
 	}
+	if policy, limit := got.Header.Get("RateLimit-Policy"), got.Header.Get("RateLimit"); policy != `"ask";q=30;w=60` || limit != `"ask";r=0;t=2` {
+		t.Errorf("RateLimit-Policy %s, RateLimit %s", policy, limit)
+	}
 	a.do(t, "POST", askPath, `{"email":["bob@example.com"]}`, "Test-Client", "192.0.2.8").is(t, 200, `{"email":["bob@example.com"]}`)
 }

@@ -14,14 +14,14 @@ import (
 // a link works on.
 func TestAFullDisk(t *testing.T) {
 	t.Parallel()
-	const perCall = 100
+	const perCall = 10
 	a := serve(t, servicetest.New(t, servicetest.WithThrottle(), servicetest.WithDisk(100)))
 	a.AddUser(t, "ann@example.com", "Ann")
 	id := a.MailedID(t, "ann@example.com")
 
 	accepted := 0
 	var full answer
-	for call := range 200 {
+	for call := range 2000 {
 		addresses := make([]string, perCall)
 		for i := range addresses {
 			addresses[i] = fmt.Sprintf("somebody-%d-%d@example.test", call, i)

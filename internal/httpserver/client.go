@@ -21,7 +21,7 @@ func ClientOf(trusted []netip.Prefix) func(*http.Request) string {
 		}
 		addr := peer.Addr().Unmap()
 		if len(trusted) == 0 || !contains(trusted, addr) {
-			return subscriber(addr)
+			return Subscriber(addr)
 		}
 		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		for n := 0; n < maxHops && len(hops) > 0 && contains(trusted, addr); n++ {
@@ -31,7 +31,7 @@ func ClientOf(trusted []netip.Prefix) func(*http.Request) string {
 			}
 			addr, hops = next.Unmap(), hops[:len(hops)-1]
 		}
-		return subscriber(addr)
+		return Subscriber(addr)
 	}
 }
 
@@ -44,8 +44,9 @@ func contains(networks []netip.Prefix, addr netip.Addr) bool {
 	return false
 }
 
-func subscriber(addr netip.Addr) string {
-	addr = addr.WithZone("")
+// Subscriber names the client that an address belongs to, as ClientOf does.
+func Subscriber(addr netip.Addr) string {
+	addr = addr.Unmap().WithZone("")
 	if addr.Is4() {
 		return addr.String()
 	}

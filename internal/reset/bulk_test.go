@@ -125,7 +125,9 @@ func TestBulkIsForAdminKeysAlone(t *testing.T) {
 		_, err := w.Service.Job(t.Context(), c.caller, c.id)
 		refused(t, name, err, reset.NotFound, reset.CodeNotFound)
 	}
-	for name, list := range map[string][]string{"nothing": nil, "too many": make([]string, 5001), "a bad one": {ada, "x"}} {
+	_, err := w.Service.AskBulk(t.Context(), admin, make([]string, 5001))
+	refused(t, "too many", err, reset.Invalid, reset.CodeRestriction)
+	for name, list := range map[string][]string{"nothing": nil, "a bad one": {ada, "x"}} {
 		_, err := w.Service.AskBulk(t.Context(), admin, list)
 		refused(t, name, err, reset.Invalid, reset.CodeBadValue)
 	}

@@ -41,13 +41,17 @@ type Courier struct {
 	now       Clock
 	log       *slog.Logger
 	turns     turns
-	shared    Turns // nil where one process works alone
+	shared    Turns    // nil where one process works alone
+	limits    Throttle // nil where accounts are not limited
 }
 
 // NewCourier wires the courier to its surroundings.
 func NewCourier(cfg Config, store Store, directory Directory, mailer Mailer, now Clock, log *slog.Logger) *Courier {
 	return &Courier{cfg: cfg, store: store, directory: directory, mailer: mailer, now: now, log: log}
 }
+
+// LimitAccounts has the mails to each account's users limited. Call it before any entry is worked.
+func (c *Courier) LimitAccounts(t Throttle) { c.limits = t }
 
 // ShareTurns has the courier take turns with those of other replicas. Call it before any entry is worked.
 func (c *Courier) ShareTurns(t Turns) { c.shared = t }
@@ -88,6 +92,9 @@ func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address)
 	if err != nil {
 		return err
 	}
+	if err := c.within(ctx, user); err != nil {
+		return err
+	}
 	id, now := NewID(), c.now()
 	expires := now.Add(c.cfg.TTL)
 	err = c.store.Update(ctx, func(tx Tx) error { return tx.OpenRequest(ctx, id.Digest(), user.ID, now, expires) })
@@ -120,6 +127,25 @@ func (c *Courier) recipient(ctx context.Context, e LinkEntry, address Address) (
 		return User{}, ErrNoUser
 	}
 	return user, nil
+}
+
+// within answers an error while an account of the user's is over its limit of
+// mails. Then the entry is tried again later: what was accepted is mailed, though
+// not all at once, so that a flood of one account's users costs nobody their link.
+func (c *Courier) within(ctx context.Context, user User) error {
+	if c.limits == nil {
+		return nil
+	}
+	for _, account := range user.ActiveAccounts() {
+		wait, err := c.limits.Account(ctx, account.ID, c.now())
+		if err != nil {
+			return err
+		}
+		if wait > 0 {
+			return Busy("the account is over its limit of mails (throttle.account)", wait, nil)
+		}
+	}
+	return nil
 }
 
 // takeBack closes what was opened for a user who may not have it any more.

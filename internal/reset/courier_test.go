@@ -15,6 +15,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/servicetest"
+	"github.com/sparekey/sparekey/internal/throttle"
 )
 
 var errNotNow = errors.New("the mail server is down")
@@ -356,4 +357,40 @@ func TestPurge(t *testing.T) {
 		}
 	}
 	same(t, "the users", usersIn(w.Dump(t)), users)
+}
+
+// A mail whose account is over its limit waits and goes out later; the link that the user has stays good meanwhile.
+func TestAMailWaitsWhileItsAccountIsOverItsLimit(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t)
+	u := w.AddUser(t, ada, "Ada", "Acme")
+	id := w.MailedID(t, ada)
+	limits := &fullAccount{Off: throttle.Off{}, account: u.Accounts[0].ID, wait: time.Minute}
+	w.Courier.LimitAccounts(limits)
+	ask(t, w, ada)
+	entry := w.TakeOutbox()[0]
+	before := w.Dump(t)
+	if e := reset.AsError(w.Work(t.Context(), entry)); e.Kind != reset.Unavailable || e.RetryAfter != time.Minute {
+		t.Fatalf("got %#v", e)
+	}
+	same(t, "the database", w.Dump(t), before)
+	same(t, "mails", len(w.Links()), 1)
+	same(t, "the link that was mailed before", opens(t, w, visitor, id), reset.Code(0))
+	limits.wait = 0
+	must(t, w.Work(t.Context(), entry))
+	same(t, "mails then", len(w.Links()), 2)
+}
+
+// fullAccount is a throttle in which one account has no room.
+type fullAccount struct {
+	throttle.Off
+	account int64
+	wait    time.Duration
+}
+
+func (f *fullAccount) Account(_ context.Context, account int64, _ time.Time) (time.Duration, error) {
+	if account != f.account {
+		return 0, nil
+	}
+	return f.wait, nil
 }

@@ -53,7 +53,15 @@ type Error struct {
 	Details map[string]any
 	// RetryAfter is how long the caller should wait; set for Throttled and Unavailable.
 	RetryAfter time.Duration
-	Cause      error
+	// Limit is which limit was reached, if Throttled.
+	Limit *Limit
+	Cause error
+}
+
+// Limit is a limit as a caller may know it.
+type Limit struct {
+	Name string // what it counts, in a word: "ask", "guess"
+	Rate Rate
 }
 
 // Error returns the message and the cause. It is for logs; what callers see is Message.

@@ -15,6 +15,9 @@ type Rate struct {
 	Per   time.Duration
 }
 
+// Interval is the time between events at the steady rate.
+func (r Rate) Interval() time.Duration { return r.Per / time.Duration(r.Count) }
+
 // Store keeps requests, keys, bulk jobs and limits. Every method is safe for
 // concurrent use. A store that cannot work now (locked, full, down) answers
 // with an *Error of kind Unavailable.
@@ -35,6 +38,12 @@ type Store interface {
 	Job(ctx context.Context, id string) (Job, error)
 	// Requests lists requests, newest first, at most limit of them.
 	Requests(ctx context.Context, limit int) ([]Request, error)
+	// Limits returns when each of the named limits will have all its room again;
+	// those that nothing counts against are missing.
+	Limits(ctx context.Context, names []string) (map[string]time.Time, error)
+	// LimitKinds counts the limits that something counts against at now, by what
+	// their names begin with, up to the first colon.
+	LimitKinds(ctx context.Context, now time.Time) (map[string]int, error)
 	// Keys lists keys by name.
 	Keys(ctx context.Context) ([]Key, error)
 }
@@ -43,10 +52,12 @@ type Store interface {
 type Tx interface {
 	// Enqueue puts entries into the outbox; they are worked on after the commit, at least once.
 	Enqueue(ctx context.Context, entries ...Entry) error
-	// Take counts one event against a limit. It answers 0 if the event is
-	// within the limit, or else how long to wait; then nothing was counted.
-	// Exact under any number of simultaneous callers.
-	Take(ctx context.Context, key string, rate Rate, now time.Time) (wait time.Duration, err error)
+	// Take counts n events, at most rate.Count, against a limit. It answers 0 if
+	// all are within the limit, or else how long to wait until they are; then
+	// nothing was counted. Exact under any number of simultaneous callers.
+	Take(ctx context.Context, key string, n int, rate Rate, now time.Time) (wait time.Duration, err error)
+	// ForgetLimits removes limits by name, all of them if names is nil, and says how many there were.
+	ForgetLimits(ctx context.Context, names []string) (int, error)
 	// OpenRequest stores a new open request and closes the user's older open ones.
 	OpenRequest(ctx context.Context, d Digest, userID string, now, expires time.Time) error
 	// Claim turns an open, unexpired request into a used one and returns it.
@@ -138,10 +149,17 @@ type NoticeMail struct {
 // Throttle decides who asks too often. Its methods answer nil, or an *Error of
 // kind Throttled. A caller without any name is not limited.
 type Throttle interface {
-	// Ask counts a request for links by a caller.
-	Ask(ctx context.Context, tx Tx, c Caller, now time.Time) error
+	// Asking counts a request for n addresses for the whole service, outside of any
+	// transaction, and answers an *Error of kind Unavailable when that is over its
+	// limit. A caller who is known to be over their own is answered so, and not counted.
+	Asking(ctx context.Context, c Caller, n int, now time.Time) error
+	// Ask counts a request for n addresses by a caller.
+	Ask(ctx context.Context, tx Tx, c Caller, n int, now time.Time) error
 	// Address reports whether one more mail to the address is within the limit, and counts it.
 	Address(ctx context.Context, tx Tx, a Address, now time.Time) (bool, error)
+	// Account counts a mail with a link to a user of the account, outside of any
+	// transaction, and answers how long it should wait.
+	Account(ctx context.Context, account int64, now time.Time) (wait time.Duration, err error)
 	// Guessing answers an error while the caller has tried too many wrong ids or keys. It writes nothing.
 	Guessing(c Caller, now time.Time) error
 	// WrongGuess counts a wrong id or key in a transaction of its own.

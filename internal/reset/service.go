@@ -52,8 +52,11 @@ func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 		return err
 	}
 	now := s.now()
+	if err := s.throttle.Asking(ctx, c, len(list), now); err != nil {
+		return err
+	}
 	return s.store.Update(ctx, func(tx Tx) error {
-		if err := s.throttle.Ask(ctx, tx, c, now); err != nil {
+		if err := s.throttle.Ask(ctx, tx, c, len(list), now); err != nil {
 			return err
 		}
 		within, err := s.within(ctx, tx, list, now)
@@ -299,7 +302,9 @@ func parseAddresses(addresses []string, most int) ([]Address, error) {
 		return nil, Invalidf("email is empty; it needs at least one address")
 	}
 	if len(addresses) > most {
-		return nil, Invalidf("email has %d entries; at most %d are taken at once", len(addresses), most)
+		e := Invalidf("email has %d entries; at most %d are taken at once", len(addresses), most)
+		e.Code = CodeRestriction
+		return nil, e
 	}
 	list := make([]Address, 0, len(addresses))
 	seen := make(map[string]bool, len(addresses))

@@ -110,13 +110,14 @@ func New(t testing.TB, opts ...Option) *World {
 	w.Users = builtin.New(w.Store, hasher, policy, w.Clock.Now)
 	var limits reset.Throttle = throttle.Off{}
 	if o.throttle {
-		limits = throttle.New(throttle.Defaults(30, 100), w.Store)
+		limits = throttle.New(throttle.Defaults(), w.Store, o.log)
 	}
-	cfg := reset.Config{BaseURL: BaseURL, TTL: time.Hour, MaxAddresses: 100, MaxBulk: 5000}
+	cfg := reset.Config{BaseURL: BaseURL, TTL: time.Hour, MaxAddresses: 10, MaxBulk: 5000}
 	directory := o.directory(w.Users)
 	w.Service = reset.NewService(cfg, w.Store, directory, policy, limits, w.Clock.Now, o.log)
 	w.Keys = reset.NewKeys(w.Store, limits, w.Clock.Now)
 	w.Courier = reset.NewCourier(cfg, w.Store, directory, o.mailer(w.mail), w.Clock.Now, o.log)
+	w.Courier.LimitAccounts(limits)
 	return w
 }
 

@@ -5,7 +5,7 @@ const MaxRemembered = maxRemembered
 
 // Remembered is how many callers are remembered as being over a limit.
 func (l *Limiter) Remembered() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.over)
+	l.over.mu.Lock()
+	defer l.over.mu.Unlock()
+	return len(l.over.until)
 }

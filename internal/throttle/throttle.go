@@ -10,8 +10,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"log/slog"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/reset"
@@ -20,31 +20,38 @@ import (
 // Limits are the rates. The zero value of a rate means that it does not limit.
 type Limits struct {
 	// AddressShort and AddressLong bound the mails to one address (OWASP Forgot
-	// Password Cheat Sheet: a mailbox cannot be flooded). Over them is silence.
+	// Password Cheat Sheet: a mailbox cannot be flooded). In no stretch of time as
+	// long as Per there are more than Count. Over them is silence.
 	AddressShort, AddressLong reset.Rate
-	// Ask bounds the requests for links of one client.
-	Ask reset.Rate
+	// Client bounds the addresses that one client asks for without a key, Key those asked for with one key.
+	Client, Key reset.Rate
+	// Service bounds the addresses that all callers together ask for.
+	Service reset.Rate
+	// Account bounds the mails with links to the users of one account. Those over it wait.
+	Account reset.Rate
 	// Guess bounds the wrong ids and keys of one client (NIST SP 800-63B-4, 3.2.2: at most 100 failed attempts).
 	Guess reset.Rate
 	// KeyGuess bounds the wrong ids sent with one key: an application calls for many people.
 	KeyGuess reset.Rate
+	// ServiceGuess is from how many wrong ids and keys of all callers together on
+	// the log warns. It refuses nobody: whoever guesses could lock everybody out.
+	ServiceGuess reset.Rate
 }
 
-// Defaults returns the limits for a client that may ask so often a minute and
-// guess wrong so often an hour: 1 mail a minute and 3 an hour to an address,
-// and ten times as many wrong ids for a key as for a client without one.
-func Defaults(asksPerMinute, guessesPerHour int) Limits {
+// Defaults are the limits where nothing else is configured.
+func Defaults() Limits {
 	return Limits{
 		AddressShort: reset.Rate{Count: 1, Per: time.Minute},
 		AddressLong:  reset.Rate{Count: 3, Per: time.Hour},
-		Ask:          reset.Rate{Count: asksPerMinute, Per: time.Minute},
-		Guess:        reset.Rate{Count: guessesPerHour, Per: time.Hour},
-		KeyGuess:     reset.Rate{Count: 10 * guessesPerHour, Per: time.Hour},
+		Client:       reset.Rate{Count: 30, Per: time.Minute},
+		Key:          reset.Rate{Count: 600, Per: time.Minute},
+		Service:      reset.Rate{Count: 6000, Per: time.Minute},
+		Account:      reset.Rate{Count: 6000, Per: time.Hour},
+		Guess:        reset.Rate{Count: 100, Per: time.Hour},
+		KeyGuess:     reset.Rate{Count: 1000, Per: time.Hour},
+		ServiceGuess: reset.Rate{Count: 10_000, Per: time.Hour},
 	}
 }
-
-// maxRemembered bounds the callers remembered as being over a limit. Forgetting one costs a read, no more.
-const maxRemembered = 10_000
 
 // Store is what the limiter writes to.
 type Store interface {
@@ -55,47 +62,64 @@ type Store interface {
 type Limiter struct {
 	limits Limits
 	store  Store
-
-	mu   sync.Mutex
-	over map[string]time.Time // until when a caller is over its limit of guesses
+	log    *slog.Logger
+	over   memory // of callers over their limits
+	shares shares
 }
 
 // New makes a limiter.
-func New(limits Limits, store Store) *Limiter {
-	return &Limiter{limits: limits, store: store, over: make(map[string]time.Time)}
+func New(limits Limits, store Store, log *slog.Logger) *Limiter {
+	return &Limiter{limits: limits, store: store, log: log, shares: shares{store: store}}
 }
 
-// Off limits nothing: for tests and benchmarks.
-type Off struct{}
-
-// Ask implements reset.Throttle.
-func (Off) Ask(context.Context, reset.Tx, reset.Caller, time.Time) error { return nil }
-
-// Address implements reset.Throttle.
-func (Off) Address(context.Context, reset.Tx, reset.Address, time.Time) (bool, error) {
-	return true, nil
-}
-
-// Guessing implements reset.Throttle.
-func (Off) Guessing(reset.Caller, time.Time) error { return nil }
-
-// WrongGuess implements reset.Throttle.
-func (Off) WrongGuess(context.Context, reset.Caller, time.Time) error { return nil }
-
-// Ask implements reset.Throttle.
-func (l *Limiter) Ask(ctx context.Context, tx reset.Tx, c reset.Caller, now time.Time) error {
-	if c.Client == "" || l.limits.Ask.Count == 0 {
-		return nil
+// Asking implements reset.Throttle. Who is known to be over their own limit is
+// refused from memory, at the cost of nothing; so the share of one client that
+// floods stays small in what all have in common.
+func (l *Limiter) Asking(ctx context.Context, c reset.Caller, n int, now time.Time) error {
+	caller, limit := l.asker(c)
+	if wait := l.over.wait(caller, now); wait > 0 {
+		return tooOften(limit, wait)
 	}
-	wait, err := tx.Take(ctx, name("ask", c.Client), l.limits.Ask, now)
-	if err != nil {
+	wait, err := l.shares.take(ctx, askService, n, l.limits.Service, now)
+	if err != nil || wait == 0 {
 		return err
 	}
-	return tooOften(wait)
+	l.log.WarnContext(ctx, "all callers together ask too often; somebody may be flooding the service, or throttle.service is too low",
+		"event", "throttle.service", "limit", l.limits.Service.Count)
+	return reset.Busy("too many people ask at this moment; please try again in a moment", wait, nil)
 }
 
-// Address implements reset.Throttle. The minute comes first: an impatient
-// person who asks three times in it has used up one of the hour's mails, not three.
+// Ask implements reset.Throttle.
+func (l *Limiter) Ask(ctx context.Context, tx reset.Tx, c reset.Caller, n int, now time.Time) error {
+	caller, limit := l.asker(c)
+	if caller == "" || limit.Rate.Count == 0 {
+		return nil
+	}
+	// A list longer than the limit can still be asked for by who has asked for nothing before.
+	n = min(n, limit.Rate.Count)
+	wait, err := tx.Take(ctx, caller, n, limit.Rate, now)
+	if err != nil || wait == 0 {
+		return err
+	}
+	// One address more could be asked for before so many more could.
+	if one := wait - time.Duration(n-1)*limit.Rate.Interval(); one > 0 {
+		l.over.remember(caller, now.Add(one))
+	}
+	return tooOften(limit, wait)
+}
+
+func (l *Limiter) asker(c reset.Caller) (string, reset.Limit) {
+	switch {
+	case c.Key != nil:
+		return keyName("ask", c.Key.ID), reset.Limit{Name: "ask", Rate: l.limits.Key}
+	case c.Client != "":
+		return name("ask", c.Client), reset.Limit{Name: "ask", Rate: l.limits.Client}
+	}
+	return "", reset.Limit{}
+}
+
+// Address implements reset.Throttle. The short limit comes first: an impatient
+// person who asks three times in a minute has used up one of the hour's mails, not three.
 func (l *Limiter) Address(ctx context.Context, tx reset.Tx, a reset.Address, now time.Time) (bool, error) {
 	for _, limit := range []struct {
 		kind string
@@ -104,65 +128,30 @@ func (l *Limiter) Address(ctx context.Context, tx reset.Tx, a reset.Address, now
 		if limit.rate.Count == 0 {
 			continue
 		}
-		wait, err := tx.Take(ctx, name(limit.kind, a.Key()), limit.rate, now)
-		if err != nil || wait > 0 {
+		ok, err := takeSlot(ctx, tx, name(limit.kind, a.Key()), limit.rate, now)
+		if err != nil || !ok {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// Guessing implements reset.Throttle from memory: who is over the limit was
-// told so by WrongGuess in this process, or will be at its next wrong guess.
-func (l *Limiter) Guessing(c reset.Caller, now time.Time) error {
-	caller, _ := l.guesser(c)
-	if caller == "" {
-		return nil
+// takeSlot counts an event against a limit that holds in every stretch of time,
+// the first one included: there are Count slots, and each is free again Per
+// after it was taken. A rate would let through nearly twice as many at first.
+func takeSlot(ctx context.Context, tx reset.Tx, name string, rate reset.Rate, now time.Time) (bool, error) {
+	for i := range rate.Count {
+		wait, err := tx.Take(ctx, slotName(name, i), 1, reset.Rate{Count: 1, Per: rate.Per}, now)
+		if err != nil || wait == 0 {
+			return err == nil, err
+		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	until, ok := l.over[caller]
-	if !ok {
-		return nil
-	}
-	if !now.Before(until) {
-		delete(l.over, caller)
-		return nil
-	}
-	return tooOften(until.Sub(now))
+	return false, nil
 }
 
-// WrongGuess implements reset.Throttle.
-func (l *Limiter) WrongGuess(ctx context.Context, c reset.Caller, now time.Time) error {
-	caller, rate := l.guesser(c)
-	if caller == "" || rate.Count == 0 {
-		return nil
-	}
-	var wait time.Duration
-	err := l.store.Update(ctx, func(tx reset.Tx) (err error) {
-		wait, err = tx.Take(ctx, caller, rate, now)
-		return err
-	})
-	if err != nil || wait == 0 {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.over) >= maxRemembered {
-		clear(l.over)
-	}
-	l.over[caller] = now.Add(wait)
-	return tooOften(wait)
-}
-
-func (l *Limiter) guesser(c reset.Caller) (string, reset.Rate) {
-	switch {
-	case c.Key != nil:
-		return "guess-key:" + strconv.FormatInt(c.Key.ID, 10), l.limits.KeyGuess
-	case c.Client != "":
-		return name("guess", c.Client), l.limits.Guess
-	}
-	return "", reset.Rate{}
+// Account implements reset.Throttle.
+func (l *Limiter) Account(ctx context.Context, account int64, now time.Time) (time.Duration, error) {
+	return l.shares.take(ctx, accountName(account), 1, l.limits.Account, now)
 }
 
 func name(kind, of string) string {
@@ -170,12 +159,24 @@ func name(kind, of string) string {
 	return kind + ":" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-func tooOften(wait time.Duration) error {
+// Limits that all callers have in common.
+const (
+	askService   = "ask-service"
+	guessService = "guess-service"
+)
+
+func keyName(kind string, id int64) string { return kind + "-key:" + strconv.FormatInt(id, 10) }
+
+func accountName(id int64) string { return "account:" + strconv.FormatInt(id, 10) }
+
+func slotName(name string, i int) string { return name + "/" + strconv.Itoa(i) }
+
+func tooOften(limit reset.Limit, wait time.Duration) error {
 	if wait <= 0 {
 		return nil
 	}
 	return &reset.Error{
-		Kind: reset.Throttled, Code: reset.CodeRestriction, RetryAfter: wait,
+		Kind: reset.Throttled, Code: reset.CodeRestriction, RetryAfter: wait, Limit: &limit,
 		Message: "that was too often; please wait before you try again",
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,7 +62,7 @@ func address(t testing.TB, s string) reset.Address {
 // ask counts one request for links of a client.
 func ask(t testing.TB, l reset.Throttle, w *servicetest.World, c reset.Caller, at time.Time) time.Duration {
 	t.Helper()
-	return waits(t, w.Store.Update(t.Context(), func(tx reset.Tx) error { return l.Ask(t.Context(), tx, c, at) }))
+	return waits(t, w.Store.Update(t.Context(), func(tx reset.Tx) error { return l.Ask(t.Context(), tx, c, 1, at) }))
 }
 
 // mail reports whether one more mail to the address is within its limit.
@@ -74,19 +75,10 @@ func mail(t testing.TB, l reset.Throttle, w *servicetest.World, to string, at ti
 	return ok
 }
 
-func TestDefaults(t *testing.T) {
-	t.Parallel()
-	same(t, "the limits", throttle.Defaults(30, 100), throttle.Limits{
-		AddressShort: reset.Rate{Count: 1, Per: time.Minute}, AddressLong: reset.Rate{Count: 3, Per: time.Hour},
-		Ask: reset.Rate{Count: 30, Per: time.Minute}, Guess: reset.Rate{Count: 100, Per: time.Hour},
-		KeyGuess: reset.Rate{Count: 1000, Per: time.Hour},
-	})
-}
-
 func TestAskLimit(t *testing.T) {
 	t.Parallel()
 	w := servicetest.New(t)
-	l := throttle.New(throttle.Limits{Ask: reset.Rate{Count: 3, Per: time.Minute}}, w.Store)
+	l := throttle.New(throttle.Limits{Client: reset.Rate{Count: 3, Per: time.Minute}, Key: reset.Rate{Count: 6, Per: time.Minute}}, w.Store, slog.New(slog.DiscardHandler))
 	key := &reset.Key{ID: 1}
 	for _, step := range []struct {
 		after  time.Duration
@@ -98,7 +90,7 @@ func TestAskLimit(t *testing.T) {
 		{0, reset.Caller{Client: "a"}, 0},
 		{0, reset.Caller{Client: "a"}, 20 * time.Second},
 		{time.Second, reset.Caller{Client: "a"}, 19 * time.Second}, // a refused ask does not prolong the wait
-		{time.Second, reset.Caller{Client: "a", Key: key}, 19 * time.Second},
+		{time.Second, reset.Caller{Client: "a", Key: key}, 0},      // a key has a limit of its own
 		{time.Second, reset.Caller{Client: "b"}, 0},
 		{time.Second, reset.Caller{}, 0},
 		{time.Second, reset.Caller{}, 0},
@@ -114,7 +106,7 @@ func TestAskLimit(t *testing.T) {
 func TestAddressLimit(t *testing.T) {
 	t.Parallel()
 	w := servicetest.New(t)
-	l := throttle.New(throttle.Defaults(30, 100), w.Store)
+	l := throttle.New(throttle.Defaults(), w.Store, slog.New(slog.DiscardHandler))
 	const ada = "ada@example.test"
 	for _, step := range []struct {
 		after time.Duration
@@ -127,11 +119,14 @@ func TestAddressLimit(t *testing.T) {
 		{30 * time.Second, "bob@example.test", true},
 		{30 * time.Second, "adà@example.test", true}, // others
 		{time.Minute, ada, true},
-		{2 * time.Minute, ada, true},
+		{2*time.Minute + 10*time.Second, ada, true},
 		{3 * time.Minute, ada, false},
 		{19 * time.Minute, ada, false}, // the hour's three
-		{20 * time.Minute, ada, true},
-		{22 * time.Minute, ada, false}, // and one every 20 minutes after that
+		{59 * time.Minute, ada, false},
+		{time.Hour, ada, true},
+		{62 * time.Minute, ada, true},
+		{63*time.Minute + 30*time.Second, ada, true},
+		{65 * time.Minute, ada, false}, // never more than three in any hour
 	} {
 		same(t, fmt.Sprintf("%s after %v", step.to, step.after), mail(t, l, w, step.to, start.Add(step.after)), step.want)
 	}
@@ -140,7 +135,7 @@ func TestAddressLimit(t *testing.T) {
 func TestGuessLimit(t *testing.T) {
 	t.Parallel()
 	w := servicetest.New(t)
-	l := throttle.New(throttle.Limits{Guess: reset.Rate{Count: 2, Per: time.Minute}, KeyGuess: reset.Rate{Count: 4, Per: time.Minute}}, w.Store)
+	l := throttle.New(throttle.Limits{Guess: reset.Rate{Count: 2, Per: time.Minute}, KeyGuess: reset.Rate{Count: 4, Per: time.Minute}}, w.Store, slog.New(slog.DiscardHandler))
 	client, key := reset.Caller{Client: "a"}, reset.Caller{Client: "a", Key: &reset.Key{ID: 7}}
 	wrong := func(c reset.Caller, at time.Time) time.Duration { return waits(t, l.WrongGuess(t.Context(), c, at)) }
 	for range 2 {
@@ -163,7 +158,7 @@ func TestGuessLimit(t *testing.T) {
 	same(t, "a caller without a name", waits(t, l.Guessing(reset.Caller{}, start)), time.Duration(0))
 
 	// Another process, or this one started anew, has forgotten who is over; the count is in the store.
-	anew := throttle.New(throttle.Limits{Guess: reset.Rate{Count: 2, Per: time.Minute}}, w.Store)
+	anew := throttle.New(throttle.Limits{Guess: reset.Rate{Count: 2, Per: time.Minute}}, w.Store, slog.New(slog.DiscardHandler))
 	same(t, "remembered by a new process", waits(t, anew.Guessing(client, start)), time.Duration(0))
 	if wait := waits(t, anew.WrongGuess(t.Context(), client, start)); wait == 0 {
 		t.Error("a new process let the client guess on")
@@ -174,7 +169,7 @@ func TestGuessLimit(t *testing.T) {
 func TestGuessLimitUnderARace(t *testing.T) {
 	t.Parallel()
 	w := servicetest.New(t)
-	l := throttle.New(throttle.Limits{Guess: reset.Rate{Count: 10, Per: time.Hour}}, w.Store)
+	l := throttle.New(throttle.Limits{Guess: reset.Rate{Count: 10, Per: time.Hour}}, w.Store, slog.New(slog.DiscardHandler))
 	c := reset.Caller{Client: "a"}
 	var (
 		wg      sync.WaitGroup
@@ -198,7 +193,7 @@ func TestZeroLimits(t *testing.T) {
 	t.Parallel()
 	w := servicetest.New(t)
 	before := w.Dump(t)
-	for name, l := range map[string]reset.Throttle{"no limits": throttle.New(throttle.Limits{}, w.Store), "off": throttle.Off{}} {
+	for name, l := range map[string]reset.Throttle{"no limits": throttle.New(throttle.Limits{}, w.Store, slog.New(slog.DiscardHandler)), "off": throttle.Off{}} {
 		for range 1000 {
 			c := reset.Caller{Client: "a", Key: &reset.Key{ID: 1}}
 			if wait := ask(t, l, w, c, start); wait > 0 || !mail(t, l, w, "ada@example.test", start) {
@@ -214,14 +209,14 @@ func TestZeroLimits(t *testing.T) {
 func TestLimitsNameNobody(t *testing.T) {
 	t.Parallel()
 	w := servicetest.New(t)
-	l := throttle.New(throttle.Defaults(30, 100), w.Store)
+	l := throttle.New(throttle.Defaults(), w.Store, slog.New(slog.DiscardHandler))
 	const client = "203.0.113.77"
 	ask(t, l, w, reset.Caller{Client: client}, start)
 	mail(t, l, w, "ada.canary@example.test", start)
 	waits(t, l.WrongGuess(t.Context(), reset.Caller{Client: client}, start))
 	waits(t, l.WrongGuess(t.Context(), reset.Caller{Client: client, Key: &reset.Key{ID: 1, Name: "canary-app"}}, start))
 	dump := w.Dump(t)
-	same(t, "limits that were touched", strings.Count(dump, "limits ["), 5)
+	same(t, "limits that were touched", strings.Count(dump, "limits ["), 6)
 	for _, s := range []string{"ada", "canary", "example.test", client} {
 		for _, spelled := range []string{s, strings.ToUpper(s), hex.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s))} {
 			if strings.Contains(dump, spelled) {
@@ -236,7 +231,7 @@ type flooded struct{ reset.Tx }
 
 func (f flooded) Update(_ context.Context, fn func(reset.Tx) error) error { return fn(f) }
 
-func (flooded) Take(_ context.Context, _ string, rate reset.Rate, _ time.Time) (time.Duration, error) {
+func (flooded) Take(_ context.Context, _ string, _ int, rate reset.Rate, _ time.Time) (time.Duration, error) {
 	return rate.Per, nil
 }
 
@@ -244,7 +239,7 @@ func (flooded) Take(_ context.Context, _ string, rate reset.Rate, _ time.Time) (
 // whoever was forgotten is still refused at the next wrong guess.
 func TestWhoIsOverIsRememberedWithinBounds(t *testing.T) {
 	t.Parallel()
-	l := throttle.New(throttle.Limits{Guess: reset.Rate{Count: 1, Per: time.Minute}}, flooded{})
+	l := throttle.New(throttle.Limits{Guess: reset.Rate{Count: 1, Per: time.Minute}}, flooded{}, slog.New(slog.DiscardHandler))
 	most := 0
 	for i := range 3 * throttle.MaxRemembered {
 		c := reset.Caller{Client: fmt.Sprint(i)}
@@ -270,20 +265,20 @@ type broken struct{ reset.Tx }
 
 func (b broken) Update(_ context.Context, fn func(reset.Tx) error) error { return fn(b) }
 
-func (broken) Take(context.Context, string, reset.Rate, time.Time) (time.Duration, error) {
+func (broken) Take(context.Context, string, int, reset.Rate, time.Time) (time.Duration, error) {
 	return 0, errStore
 }
 
 // When it cannot be counted nobody is let through, and nobody is called an offender.
 func TestCountingThatFails(t *testing.T) {
 	t.Parallel()
-	l := throttle.New(throttle.Defaults(30, 100), broken{})
+	l := throttle.New(throttle.Defaults(), broken{}, slog.New(slog.DiscardHandler))
 	c := reset.Caller{Client: "a"}
 	ok, err := l.Address(t.Context(), broken{}, address(t, "ada@example.test"), start)
 	if ok || !errors.Is(err, errStore) {
 		t.Errorf("Address: %v, %v", ok, err)
 	}
-	if err := l.Ask(t.Context(), broken{}, c, start); !errors.Is(err, errStore) {
+	if err := l.Ask(t.Context(), broken{}, c, 1, start); !errors.Is(err, errStore) {
 		t.Errorf("Ask: %v", err)
 	}
 	if err := l.WrongGuess(t.Context(), c, start); !errors.Is(err, errStore) {

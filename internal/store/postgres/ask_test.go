@@ -18,7 +18,9 @@ import (
 func TestAskingInOppositeOrders(t *testing.T) {
 	t.Parallel()
 	s := open(t, cluster.Database(t))
-	service := reset.NewService(reset.Config{MaxAddresses: 100}, s, nil, nil, throttle.New(throttle.Defaults(1000, 1000), s), time.Now, slog.New(slog.DiscardHandler))
+	limits := throttle.Defaults()
+	limits.Client.Count = 1000
+	service := reset.NewService(reset.Config{MaxAddresses: 100}, s, nil, nil, throttle.New(limits, s, slog.New(slog.DiscardHandler)), time.Now, slog.New(slog.DiscardHandler))
 	var addresses []string
 	for i := range 50 {
 		addresses = append(addresses, fmt.Sprintf("user%d@example.test", i))

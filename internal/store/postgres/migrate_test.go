@@ -114,7 +114,7 @@ func TestLeastRights(t *testing.T) {
 	now := time.Now()
 	for what, fn := range map[string]func(tx reset.Tx) error{
 		"ask": func(tx reset.Tx) error {
-			if _, err := tx.Take(t.Context(), "limit", reset.Rate{Count: 1, Per: time.Hour}, now); err != nil {
+			if _, err := tx.Take(t.Context(), "limit", 1, reset.Rate{Count: 1, Per: time.Hour}, now); err != nil {
 				return err
 			}
 			return tx.Enqueue(t.Context(), reset.LinkEntry{Address: "ada@example.test"})

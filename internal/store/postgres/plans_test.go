@@ -39,7 +39,7 @@ func TestPlans(t *testing.T) {
 	}
 	before := len(logging.Log())
 	update("ask", func(tx builtin.RecordsTx) error {
-		if _, err := tx.Take(ctx, "l77", reset.Rate{Count: 1, Per: time.Hour}, now); err != nil {
+		if _, err := tx.Take(ctx, "l77", 1, reset.Rate{Count: 1, Per: time.Hour}, now); err != nil {
 			return err
 		}
 		return tx.Enqueue(ctx, reset.LinkEntry{Address: "u77@example.test"})

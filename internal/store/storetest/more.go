@@ -86,7 +86,7 @@ func testJobs(t *testing.T, s Store) {
 func take(ctx context.Context, t rapid.TB, s Store, key string, rate reset.Rate, now time.Time) (wait time.Duration) {
 	t.Helper()
 	err := s.Update(ctx, func(tx reset.Tx) (err error) {
-		wait, err = tx.Take(ctx, key, rate, now)
+		wait, err = tx.Take(ctx, key, 1, rate, now)
 		return err
 	})
 	if err != nil {
@@ -148,7 +148,7 @@ func testSharedLimits(t *testing.T, s Store) {
 		for range 10 {
 			err := s.Update(ctx, func(tx reset.Tx) error {
 				for _, name := range []string{"a", "b", "c", "d"} {
-					if _, err := tx.Take(ctx, name, rate, start); err != nil {
+					if _, err := tx.Take(ctx, name, 1, rate, start); err != nil {
 						return err
 					}
 				}

@@ -57,6 +57,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"Keys", testKeys},
 		{"Jobs", testJobs},
 		{"Take", testTake},
+		{"TakeMany", testTakeMany},
+		{"LimitsByName", testLimitsByName},
 		{"TakeRace", testTakeRace},
 		{"TakeProperty", testTakeProperty},
 		{"Purge", testPurge},
