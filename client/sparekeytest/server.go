@@ -136,6 +136,7 @@ func (s *Server) assemble(o *settings) http.Handler {
 	cfg := reset.Config{BaseURL: s.URL, TTL: o.ttl, MaxAddresses: 10, MaxBulk: 5000}
 	resets := reset.NewService(cfg, store, s.users, policy, limits, s.now, o.log)
 	courier := reset.NewCourier(cfg, store, s.users, s.box, s.now, o.log)
+	courier.Limit(limits)
 	s.work(ctx, store.RiverDriver(), courier, o.log)
 
 	clientOf := httpserver.ClientOf(nil)

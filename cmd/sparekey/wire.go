@@ -93,7 +93,7 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 	}
 	resets := reset.NewService(domain, c.store, c.users, c.policy, limits, c.now, c.log)
 	courier := reset.NewCourier(domain, c.store, c.users, mailer, c.now, c.log)
-	courier.LimitAccounts(limits)
+	courier.Limit(limits)
 	if c.store.turns != nil {
 		courier.ShareTurns(c.store.turns)
 	}

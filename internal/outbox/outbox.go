@@ -23,7 +23,8 @@ import (
 
 // Handler does what the entries ask for. reset.Courier is one.
 type Handler interface {
-	MailLink(ctx context.Context, e reset.LinkEntry) error
+	// MailLink is told whether the entry was worked on before.
+	MailLink(ctx context.Context, e reset.LinkEntry, again bool) error
 	MailNotice(ctx context.Context, e reset.NoticeEntry) error
 	// GiveUp is told of an entry that will not be tried again.
 	GiveUp(ctx context.Context, e reset.Entry, attempts int, cause error) error
@@ -118,7 +119,7 @@ func New[TTx any](driver riverdriver.Driver[TTx], h Handler, o Options) (*Outbox
 	w := worker{handler: h, now: o.Now, log: o.Log}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[reset.LinkEntry]) error {
-		return w.finish(ctx, j.JobRow, j.Args, h.MailLink(ctx, j.Args))
+		return w.finish(ctx, j.JobRow, j.Args, h.MailLink(ctx, j.Args, j.Attempt > 1))
 	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[reset.NoticeEntry]) error {
 		return w.finish(ctx, j.JobRow, j.Args, h.MailNotice(ctx, j.Args))

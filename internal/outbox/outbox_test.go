@@ -45,7 +45,7 @@ func (h *handler) note(list *[]reset.Entry, e reset.Entry) {
 	h.signal <- struct{}{}
 }
 
-func (h *handler) MailLink(ctx context.Context, e reset.LinkEntry) error {
+func (h *handler) MailLink(ctx context.Context, e reset.LinkEntry, _ bool) error {
 	err := h.answer(ctx, e)
 	h.note(&h.worked, e)
 	return err

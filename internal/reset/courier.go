@@ -42,7 +42,7 @@ type Courier struct {
 	log       *slog.Logger
 	turns     turns
 	shared    Turns    // nil where one process works alone
-	limits    Throttle // nil where accounts are not limited
+	limits    Throttle // nil where nothing is limited
 }
 
 // NewCourier wires the courier to its surroundings.
@@ -50,8 +50,8 @@ func NewCourier(cfg Config, store Store, directory Directory, mailer Mailer, now
 	return &Courier{cfg: cfg, store: store, directory: directory, mailer: mailer, now: now, log: log}
 }
 
-// LimitAccounts has the mails to each account's users limited. Call it before any entry is worked.
-func (c *Courier) LimitAccounts(t Throttle) { c.limits = t }
+// Limit has the mails to each address and to each account's users limited. Call it before any entry is worked.
+func (c *Courier) Limit(t Throttle) { c.limits = t }
 
 // ShareTurns has the courier take turns with those of other replicas. Call it before any entry is worked.
 func (c *Courier) ShareTurns(t Turns) { c.shared = t }
@@ -59,11 +59,26 @@ func (c *Courier) ShareTurns(t Turns) { c.shared = t }
 // MailLink looks the address up and, if a user who may reset has it, mints a
 // request and mails its link to the address in the directory. An address that
 // nobody has is no error. After an error the entry runs again and mints
-// afresh; the newest link is the one that works.
-func (c *Courier) MailLink(ctx context.Context, e LinkEntry) error {
+// afresh; the newest link is the one that works. again says that the entry was
+// worked on before.
+//
+// Mails to an address are counted here and not where they are asked for: that an address is
+// over its limit can then not be seen or timed from outside. They are counted
+// before anybody is looked up, and once for each entry, however often it is tried.
+func (c *Courier) MailLink(ctx context.Context, e LinkEntry, again bool) error {
 	address, err := ParseAddress(e.Address)
 	if err != nil {
 		return c.outcome(ctx, e, OutcomeUnknown)
+	}
+	if !again && c.limits != nil {
+		within, err := c.count(ctx, address)
+		if err != nil {
+			return err
+		}
+		if !within {
+			c.log.DebugContext(ctx, "no mail, since its address had enough of them lately", "event", "mail.limited")
+			return c.outcome(ctx, e, OutcomeFailed)
+		}
 	}
 	// Mints and mails for one user take turns, so that the mail that arrives
 	// last carries the link that was minted last.
@@ -82,6 +97,16 @@ func (c *Courier) MailLink(ctx context.Context, e LinkEntry) error {
 	// If the turn was lost, another replica may have minted since and mailed before:
 	// its link would work and this one arrive last. So the entry runs again.
 	return errors.Join(c.mintAndMail(ctx, e, address), release())
+}
+
+// count counts a mail to an address and reports whether it is within the limit.
+func (c *Courier) count(ctx context.Context, a Address) (within bool, err error) {
+	now := c.now()
+	err = c.store.Update(ctx, func(tx Tx) (err error) {
+		within, err = c.limits.Address(ctx, tx, a, now)
+		return err
+	})
+	return within, err
 }
 
 func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address) error {

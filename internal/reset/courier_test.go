@@ -366,7 +366,7 @@ func TestAMailWaitsWhileItsAccountIsOverItsLimit(t *testing.T) {
 	u := w.AddUser(t, ada, "Ada", "Acme")
 	id := w.MailedID(t, ada)
 	limits := &fullAccount{Off: throttle.Off{}, account: u.Accounts[0].ID, wait: time.Minute}
-	w.Courier.LimitAccounts(limits)
+	w.Courier.Limit(limits)
 	ask(t, w, ada)
 	entry := w.TakeOutbox()[0]
 	before := w.Dump(t)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -43,9 +42,9 @@ func NewService(cfg Config, store Store, directory Directory, policy Policy, thr
 	return &Service{cfg: cfg, store: store, directory: directory, policy: policy, throttle: throttle, now: now, log: log}
 }
 
-// Ask takes a request for links, one per address. It looks nobody up and
-// answers the same for everybody: nil means that whoever can be mailed will
-// be. Addresses over their limit are passed over in silence.
+// Ask takes a request for links, one per address. It looks nobody up and counts
+// nobody's mails, so it does and answers the same for everybody: nil means
+// that whoever can be mailed will be. The courier passes addresses over their limit over in silence.
 func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 	list, err := parseAddresses(addresses, s.cfg.MaxAddresses)
 	if err != nil {
@@ -59,15 +58,9 @@ func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 		if err := s.throttle.Ask(ctx, tx, c, len(list), now); err != nil {
 			return err
 		}
-		within, err := s.within(ctx, tx, list, now)
-		if err != nil {
-			return err
-		}
-		entries := make([]Entry, 0, len(list))
+		entries := make([]Entry, len(list))
 		for i, a := range list {
-			if within[i] {
-				entries = append(entries, LinkEntry{Address: a.Raw()})
-			}
+			entries[i] = LinkEntry{Address: a.Raw()}
 		}
 		return tx.Enqueue(ctx, entries...)
 	})
@@ -75,8 +68,8 @@ func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 
 // AskBulk is Ask for an administrator: it answers the id of a job whose
 // progress the same key may ask for. A repeated address is mailed once and
-// counted once. The limit per address holds here too, since a key must not be
-// able to flood a mailbox; an address over it counts as failed.
+// counted once. The courier's limit per address holds for these too, since a key must
+// not be able to flood a mailbox; an address over it counts as failed.
 func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jobID string, err error) {
 	if c.Key == nil || c.Key.Scope != ScopeAdmin {
 		return "", &Error{Kind: Unauthorized, Code: CodeNotAllowed, Message: "this key may not ask for bulk requests; it needs the scope admin"}
@@ -91,19 +84,9 @@ func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jo
 		if err := tx.AddJob(ctx, job); err != nil {
 			return err
 		}
-		within, err := s.within(ctx, tx, list, now)
-		if err != nil {
-			return err
-		}
-		entries := make([]Entry, 0, len(list))
+		entries := make([]Entry, len(list))
 		for i, a := range list {
-			if !within[i] {
-				if err := tx.SetOutcome(ctx, job.ID, i, OutcomeFailed); err != nil {
-					return err
-				}
-				continue
-			}
-			entries = append(entries, LinkEntry{Address: a.Raw(), Job: job.ID, Position: i, Account: c.Key.Account})
+			entries[i] = LinkEntry{Address: a.Raw(), Job: job.ID, Position: i, Account: c.Key.Account}
 		}
 		return tx.Enqueue(ctx, entries...)
 	})
@@ -112,26 +95,6 @@ func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jo
 	}
 	s.log.InfoContext(ctx, "bulk request accepted", "event", "request.bulk", "job_id", job.ID, "key", c.Key.Name, "total", job.Total)
 	return job.ID, nil
-}
-
-// within counts one mail to each address and tells which are within their
-// limits. It counts in the order of the addresses' keys, whatever the caller's:
-// two transactions that lock the same limits in opposite orders would wait for
-// each other until the database ends one of them.
-func (s *Service) within(ctx context.Context, tx Tx, list []Address, now time.Time) ([]bool, error) {
-	order := make([]int, len(list))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(i, j int) int { return strings.Compare(list[i].Key(), list[j].Key()) })
-	within := make([]bool, len(list))
-	for _, i := range order {
-		var err error
-		if within[i], err = s.throttle.Address(ctx, tx, list[i], now); err != nil {
-			return nil, err
-		}
-	}
-	return within, nil
 }
 
 // Job answers how far a bulk job is, to the key that asked for it and to nobody else.

@@ -33,15 +33,15 @@ func TestATurnThatWasLost(t *testing.T) {
 	turns := &sharedTurns{refuse: lost}
 	w.Courier.ShareTurns(turns)
 	entry := reset.LinkEntry{Address: "Ada@Example.test"}
-	if err := w.Courier.MailLink(t.Context(), entry); !errors.Is(err, lost) || len(w.Links()) != 0 {
+	if err := w.Courier.MailLink(t.Context(), entry, false); !errors.Is(err, lost) || len(w.Links()) != 0 {
 		t.Errorf("without a turn: %v, %d mails", err, len(w.Links()))
 	}
 	turns.refuse, turns.lost = nil, lost
-	if err := w.Courier.MailLink(t.Context(), entry); !errors.Is(err, lost) {
+	if err := w.Courier.MailLink(t.Context(), entry, false); !errors.Is(err, lost) {
 		t.Errorf("with a turn that was lost: %v", err)
 	}
 	turns.lost = nil
-	if err := w.Courier.MailLink(t.Context(), entry); err != nil {
+	if err := w.Courier.MailLink(t.Context(), entry, false); err != nil {
 		t.Error(err)
 	}
 	same(t, "turns", turns.taken, []string{"ada@example.test", "ada@example.test"})

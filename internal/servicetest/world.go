@@ -117,7 +117,7 @@ func New(t testing.TB, opts ...Option) *World {
 	w.Service = reset.NewService(cfg, w.Store, directory, policy, limits, w.Clock.Now, o.log)
 	w.Keys = reset.NewKeys(w.Store, limits, w.Clock.Now)
 	w.Courier = reset.NewCourier(cfg, w.Store, directory, o.mailer(w.mail), w.Clock.Now, o.log)
-	w.Courier.LimitAccounts(limits)
+	w.Courier.Limit(limits)
 	return w
 }
 
@@ -207,7 +207,7 @@ func (w *World) WorkOutbox(t testing.TB) {
 func (w *World) Work(ctx context.Context, e reset.Entry) error {
 	switch e := e.(type) {
 	case reset.LinkEntry:
-		return w.Courier.MailLink(ctx, e)
+		return w.Courier.MailLink(ctx, e, false)
 	case reset.NoticeEntry:
 		return w.Courier.MailNotice(ctx, e)
 	}
