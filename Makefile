@@ -43,6 +43,10 @@ faults: setup ## Hold the promises while databases, mail servers, disks and proc
 bench: ## Measure against what the machine itself can do; prints a table of ratios
 	go run ./bench
 
+.PHONY: leak
+leak: setup ## Measure whether known and unknown addresses can be told apart by time (half an hour)
+	go run ./bench -leak 20000
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for FUZZTIME each (30s)
 	@FUZZTIME=$(FUZZTIME) script/fuzz

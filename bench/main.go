@@ -5,6 +5,7 @@
 //	go run ./bench            # or: make bench
 //	go run ./bench -seconds 3 # a quick look
 //	go run ./bench -only metadata,resets -out ''
+//	go run ./bench -leak 20000 # can kinds of address be told apart? (make leak)
 //
 // Everything runs on loopback, bounded in time, and stops by itself. The
 // service is the real binary in a process of its own, with a real SQLite file
@@ -38,9 +39,14 @@ func main() {
 	seconds := flag.Int("seconds", 10, "how long to measure each figure")
 	out := flag.String("out", "bench/results.md", "where to keep the table; empty: nowhere")
 	only := flag.String("only", "", "measure only these, separated by commas: "+strings.Join(names(), ", "))
+	leak := flag.Int("leak", 0, "measure instead whether kinds of address can be told apart by time, by `PAIRS` of asks for each")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, time.Duration(*seconds)*time.Second, *out, *only)
+	measure := func() error { return run(ctx, time.Duration(*seconds)*time.Second, *out, *only) }
+	if *leak > 0 {
+		measure = func() error { return runLeak(ctx, *leak) }
+	}
+	err := measure()
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -100,4 +106,21 @@ func run(ctx context.Context, period time.Duration, out, only string) error {
 	head := fmt.Sprintf("# Benchmark\n\nPrinted by `make bench` on %s/%s, %d cores, %s, %d workers, %v a figure.\n\n",
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), workers, period)
 	return os.WriteFile(filepath.Clean(out), []byte(head+table), 0o644)
+}
+
+// runLeak prints the table of leaks.
+func runLeak(ctx context.Context, pairs int) error {
+	dir, err := os.MkdirTemp("bench", ".data-")
+	if err != nil {
+		return fmt.Errorf("%w; run this from the root of the repository", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	b := &bench{dir: dir, period: time.Second}
+	defer b.stop()
+	if err := b.build(ctx); err != nil {
+		return err
+	}
+	table, err := b.leaks(ctx, pairs)
+	fmt.Print(table)
+	return err
 }

@@ -32,6 +32,7 @@ type bench struct {
 	ids         []string // secrets of open requests, one a user
 	service     *process
 	rows        []row
+	throttled   bool // the limits of addresses are in force
 }
 
 func (b *bench) stop() {
@@ -58,17 +59,23 @@ func (b *bench) openStore(ctx context.Context) (store, error) {
 func email(i int) string { return fmt.Sprintf("user%04d@example.test", i) }
 
 // prepare builds the binary, starts the mail server and fills a database.
-func (b *bench) prepare(ctx context.Context) (err error) {
+func (b *bench) prepare(ctx context.Context) error {
+	if err := b.build(ctx); err != nil {
+		return err
+	}
+	return b.fill(ctx)
+}
+
+// build builds the binary and starts the mail server.
+func (b *bench) build(ctx context.Context) (err error) {
 	b.binary = filepath.Join(b.dir, "sparekey")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.binary, "./cmd/sparekey")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, out)
 	}
-	if b.smtp, err = startSink(ctx); err != nil {
-		return err
-	}
-	return b.fill(ctx)
+	b.smtp, err = startSink(ctx)
+	return err
 }
 
 // fill makes users and a key through the command line.

@@ -111,7 +111,8 @@ func (b *bench) environ() []string {
 		"SPAREKEY_BASE_URL=http://127.0.0.1",
 		"SPAREKEY_MAIL_SMTP="+b.smtp.url(),
 		"SPAREKEY_MAIL_FROM=Bench <noreply@example.com>",
-		"SPAREKEY_THROTTLE_ENABLED=false",
+		"SPAREKEY_THROTTLE_ENABLED="+strconv.FormatBool(b.throttled),
+		"SPAREKEY_THROTTLE_CLIENT=1000000", "SPAREKEY_THROTTLE_ACCOUNT=10000000", "SPAREKEY_THROTTLE_SERVICE=10000000",
 	)
 }
 

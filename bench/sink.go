@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // sink is a local SMTP server (RFC 5321) that takes every mail, counts it and
@@ -17,6 +18,7 @@ import (
 type sink struct {
 	l     net.Listener
 	count atomic.Int64
+	delay atomic.Int64 // how long each mail takes, in nanoseconds
 	// arrived, if set, is told whose mail has arrived.
 	arrived atomic.Pointer[func(to string)]
 	wg      sync.WaitGroup
@@ -107,6 +109,9 @@ func (s *sink) converse(c net.Conn) error {
 				if bytes.Equal(line, endOfData) {
 					break
 				}
+			}
+			if d := s.delay.Load(); d > 0 {
+				pause(context.Background(), time.Duration(d))
 			}
 			s.count.Add(1)
 			if tell := s.arrived.Load(); tell != nil {
