@@ -2,7 +2,7 @@
 
 SHELL := bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
-FUZZTIME ?= 30s
+FUZZTIME ?= 10m
 
 .DEFAULT_GOAL := help
 
@@ -48,7 +48,7 @@ leak: setup ## Measure whether known and unknown addresses can be told apart by 
 	go run ./bench -leak 20000
 
 .PHONY: fuzz
-fuzz: ## Fuzz every parser for FUZZTIME each (30s)
+fuzz: ## Fuzz every parser for FUZZTIME each (10m)
 	@FUZZTIME=$(FUZZTIME) script/fuzz
 
 .PHONY: cover

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -80,6 +81,18 @@ func newWorldOn(t *testing.T, db database, n int) *world {
 func (w *world) start(t *testing.T) {
 	t.Helper()
 	w.server = start(t, w.env, "serve")
+	w.becomesReady(t)
+}
+
+// startWithin starts the service with a limit of memory for data, in MiB, that the system holds it to.
+func (w *world) startWithin(t *testing.T, mib int) {
+	t.Helper()
+	w.server = startProgram(t, "/bin/sh", w.env, "-c", `ulimit -d "$1" && exec "$2" serve`, "sh", strconv.Itoa(mib<<10), binary)
+	w.becomesReady(t)
+}
+
+func (w *world) becomesReady(t *testing.T) {
+	t.Helper()
 	until(t, "/readyz", 30*time.Second, func() bool {
 		status, _, err := w.call(http.MethodGet, "/readyz", "")
 		return err == nil && status == http.StatusOK
