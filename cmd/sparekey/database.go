@@ -25,6 +25,8 @@ type store interface {
 	Migrate(ctx context.Context) (applied []string, err error)
 	// Pending reports whether Migrate would do anything.
 	Pending(ctx context.Context) (bool, error)
+	// Secret returns what is kept under a name; whoever asks first keeps fresh.
+	Secret(ctx context.Context, name string, fresh []byte) ([]byte, error)
 	// Ready answers an error when it cannot be read.
 	Ready(ctx context.Context) error
 	Close() error

@@ -21,6 +21,9 @@ type Config struct {
 	DatabasePassword Secret
 	// DatabaseConnections is how many connections to PostgreSQL one process has at most.
 	DatabaseConnections int
+	// Secret is what the keys of the audit trail, of events and of puzzles are derived
+	// from. Empty if it was not set.
+	Secret Secret
 	// Listen is the host:port to serve on.
 	Listen string
 	// BaseURL is where people reach the service, without a trailing slash.

@@ -100,6 +100,7 @@ func TestEverySettingCanBeSetInTheFile(t *testing.T) {
 database: sqlite:///var/lib/x.db
 database_password: secret
 database_connections: 20
+secret: 0123456789abcdef0123456789abcdef
 listen: ":80"
 base_url: HTTPS://Reset.Example.com:8443/a/b//
 mail:
@@ -121,6 +122,7 @@ outbox: {workers: 10}
 `)
 	want := &config.Config{
 		Database: config.Database{Path: "/var/lib/x.db"}, DatabasePassword: "secret", DatabaseConnections: 20,
+		Secret:  "0123456789abcdef0123456789abcdef",
 		Listen:  ":80",
 		BaseURL: "https://reset.example.com:8443/a/b",
 		Mail: config.Mail{

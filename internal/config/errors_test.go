@@ -46,6 +46,7 @@ func TestValuesThatDoNotFit(t *testing.T) {
 		{"database", "sqlite://data.db", "has // after sqlite: without a third slash"},
 		{"database", "sqlite::memory:", "must be a file: a database in memory would lose what was promised"},
 		{"database", "sqlite:a\x00b", "has a control character in its path"},
+		{"secret", "0123456789abcdef0123456789abcde", "is too short"},
 		{"listen", "8080", "is not of the form HOST:PORT"},
 		{"listen", "localhost", "is not of the form HOST:PORT"},
 		{"listen", "localhost:http", "has no port from 0 to 65535"},

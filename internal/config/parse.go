@@ -25,6 +25,17 @@ func parseSecret(s string) (Secret, error) {
 	return Secret(s), nil
 }
 
+// leastMaster is the fewest characters of the secret that others are derived
+// from: 128 random bits in hexadecimal.
+const leastMaster = 32
+
+func parseMaster(s string) (Secret, error) {
+	if len(strings.TrimSpace(s)) < leastMaster {
+		return "", errors.New("is too short")
+	}
+	return Secret(strings.TrimSpace(s)), nil
+}
+
 func parseBool(s string) (bool, error) {
 	v, err := strconv.ParseBool(strings.ToLower(strings.TrimSpace(s)))
 	if err != nil {

@@ -48,6 +48,11 @@ func serviceSettings() []Setting {
 			Path: "database_connections", Default: "16",
 			About: "connections to PostgreSQL that one process may have",
 		}, "", 4, 1000, func(c *Config) *int { return &c.DatabaseConnections }),
+		bind(Setting{
+			Path: "secret", Kind: Text, Secret: true, Example: "what openssl rand -base64 32 prints",
+			Allowed: "at least 32 characters, the same for every replica",
+			About:   "what other keys are derived from; unless it is set, one is made and kept in the database",
+		}, func(c *Config) *Secret { return &c.Secret }, parseMaster, Secret.String),
 		text(Setting{
 			Path: "listen", Default: "127.0.0.1:8080",
 			Allowed: "HOST:PORT or :PORT, such as 127.0.0.1:8080",

@@ -12,7 +12,7 @@ import (
 )
 
 // importable are the tables that an Import fills, in the order in which they are locked.
-var importable = []string{"accounts", "users", "memberships", "requests", "keys", "limits", "jobs", "job_entries", "river_job"}
+var importable = []string{"accounts", "users", "memberships", "requests", "keys", "limits", "secrets", "jobs", "job_entries", "river_job"}
 
 // numbered are the tables whose numbers go on behind the highest one that came.
 var numbered = map[string]string{"accounts": "id", "requests": "ref", "keys": "id", "river_job": "id"}

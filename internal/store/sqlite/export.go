@@ -40,6 +40,7 @@ var exported = []exportedTable{
 	{"requests", "ref, digest, user_id, state, @created_at, @expires_at, @ended_at", "requests"},
 	{"keys", "id, name, digest, scope, account_id, @created_at, @expires_at, @revoked_at, @last_used_at", "keys"},
 	{"limits", "name, tat", "limits"},
+	{"secrets", "name, value", "secrets"},
 	{"jobs", "id, key_id, @created_at", "jobs"},
 	{"job_entries", "job_id, position, outcome", "job_entries"},
 	{"river_job", "id, kind, args, state, attempt, max_attempts, priority, queue, @scheduled_at, @created_at", `(

@@ -29,6 +29,8 @@ type Store interface {
 	reset.Store
 	// Pending counts the entries in the outbox that can be worked on.
 	Pending(ctx context.Context) (int, error)
+	// Secret returns what is kept under a name. Whoever asks first keeps fresh; all later callers get that.
+	Secret(ctx context.Context, name string, fresh []byte) ([]byte, error)
 }
 
 // racers is how many callers compete in a race.
@@ -62,6 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"TakeRace", testTakeRace},
 		{"TakeProperty", testTakeProperty},
 		{"Purge", testPurge},
+		{"SecretRace", testSecretRace},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

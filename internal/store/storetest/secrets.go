@@ -1,0 +1,33 @@
+package storetest
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"testing"
+)
+
+func testSecretRace(t *testing.T, s Store) {
+	var (
+		wg   sync.WaitGroup
+		kept [racers][]byte
+	)
+	for i := range racers {
+		wg.Go(func() {
+			var err error
+			if kept[i], err = s.Secret(t.Context(), "master", fmt.Appendf(nil, "the offer of caller %02d", i)); err != nil {
+				t.Errorf("Secret: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range racers {
+		if len(kept[i]) == 0 || !bytes.Equal(kept[i], kept[0]) {
+			t.Errorf("caller %d got %q, and another %q", i, kept[i], kept[0])
+		}
+	}
+	other, err := s.Secret(t.Context(), "other", []byte("something else"))
+	if err != nil || string(other) != "something else" {
+		t.Errorf("another name: %q, %v", other, err)
+	}
+}
