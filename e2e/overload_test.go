@@ -23,7 +23,7 @@ func TestOverload(t *testing.T) {
 			t.Parallel()
 			const callers, each = 200, 10
 			w := newWorldOn(t, open(t), callers)
-			w.env = append(w.env, "SPAREKEY_HTTP_MAX_IN_FLIGHT=8", "SPAREKEY_HASH_QUEUE=4", "SPAREKEY_DATABASE_CONNECTIONS=4")
+			w.env = append(w.env, "SPAREKEY_HTTP_MAX_IN_FLIGHT=8", "SPAREKEY_HASH_QUEUE=4", "SPAREKEY_DATABASE_CONNECTIONS=6")
 			w.start(t)
 			w.ask(t, person(0))
 			w.settled(t)

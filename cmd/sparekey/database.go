@@ -41,6 +41,10 @@ type worker interface {
 // database is an open store with what serving from it takes besides.
 type database struct {
 	store
+	// behind is the same database for what nobody waits for, the outbox's work. On
+	// PostgreSQL it has connections of its own: mails that pile up then leave those
+	// that callers wait for alone.
+	behind    store
 	newOutbox func(h outbox.Handler, o outbox.Options) (worker, error)
 	// hold makes this process one that serves from it, until release, and says
 	// how many entries of dead ones it has made available again.
@@ -62,7 +66,7 @@ func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 		return nil, err
 	}
 	return &database{
-		store: s,
+		store: s, behind: s,
 		newOutbox: func(h outbox.Handler, o outbox.Options) (worker, error) {
 			// Polling an index is cheaper than a notification row per mail, and nobody else writes here.
 			o.PollOnly = true
@@ -84,27 +88,54 @@ func openPostgres(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 	if err != nil {
 		return nil, err
 	}
-	s, err := postgres.Open(ctx, postgres.Options{
-		URL: address, Connections: cfg.DatabaseConnections, Log: log,
-		Inserter: func(d postgres.RiverDriver) (postgres.Inserter, error) { return outbox.NewInserter[postgres.Tx](d) },
-	})
+	few := outboxConnections(cfg.DatabaseConnections)
+	s, err := openPool(ctx, address, cfg.DatabaseConnections-few, log)
 	if err != nil {
-		return nil, hintf(err, "set SPAREKEY_DATABASE to postgres://USER@HOST:PORT/NAME?sslmode=verify-full and SPAREKEY_DATABASE_PASSWORD, and try: sparekey doctor")
+		return nil, err
+	}
+	work, err := openPool(ctx, address, few, log)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return &database{
-		store: s, turns: s,
+		store: pools{s, work}, behind: work, turns: work,
 		newOutbox: func(h outbox.Handler, o outbox.Options) (worker, error) {
-			o.ID = s.ID()
-			return outbox.New(s.RiverDriver(), h, o)
+			o.ID = work.ID()
+			return outbox.New(work.RiverDriver(), h, o)
 		},
 		hold: func(ctx context.Context) (release func(), reclaimed int, err error) {
-			serving, n, err := s.Serve(ctx)
+			serving, n, err := work.Serve(ctx)
 			if err != nil {
 				return nil, 0, err
 			}
 			return serving.Close, n, nil
 		},
 	}, nil
+}
+
+// pools are two sets of connections to one database. Commands use the first.
+type pools struct {
+	*postgres.Store
+	work *postgres.Store
+}
+
+// Close waits for what is under way and closes the connections of both.
+func (p pools) Close() error { return errors.Join(p.Store.Close(), p.work.Close()) }
+
+// outboxConnections is how many of a process's connections are for the outbox's
+// work: three in eight. At least four, since one hears of new entries and one holds
+// the locks that say that the process is alive.
+func outboxConnections(all int) int { return max(4, all*3/8) }
+
+func openPool(ctx context.Context, address string, connections int, log *slog.Logger) (*postgres.Store, error) {
+	s, err := postgres.Open(ctx, postgres.Options{
+		URL: address, Connections: connections, Log: log,
+		Inserter: func(d postgres.RiverDriver) (postgres.Inserter, error) { return outbox.NewInserter[postgres.Tx](d) },
+	})
+	if err != nil {
+		return nil, hintf(err, "set SPAREKEY_DATABASE to postgres://USER@HOST:PORT/NAME?sslmode=verify-full and SPAREKEY_DATABASE_PASSWORD, and try: sparekey doctor")
+	}
+	return s, nil
 }
 
 // postgresAddress is the address with the password, if that is set apart.

@@ -92,7 +92,8 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 		MaxAddresses: cfg.API.MaxAddresses, MaxBulk: cfg.API.MaxBulk,
 	}
 	resets := reset.NewService(domain, c.store, c.users, c.policy, limits, c.now, c.log)
-	courier := reset.NewCourier(domain, c.store, c.users, mailer, c.now, c.log)
+	users := builtin.New(c.store.behind, c.hasher, c.policy, c.now)
+	courier := reset.NewCourier(domain, c.store.behind, users, mailer, c.now, c.log)
 	courier.Limit(limits)
 	if c.store.turns != nil {
 		courier.ShareTurns(c.store.turns)

@@ -125,7 +125,7 @@ func TestValuesThatDoNotFit(t *testing.T) {
 		{"outbox.workers", "257", "is out of range"},
 		{"mail.smtp", " ", "is empty"},
 		{"database_password", " ", "is empty"},
-		{"database_connections", "3", "is out of range"},
+		{"database_connections", "5", "is out of range"},
 	}
 	all := map[string]config.Setting{}
 	for _, s := range config.Settings() {

@@ -46,8 +46,8 @@ func serviceSettings() []Setting {
 		}, func(c *Config) *Secret { return &c.DatabasePassword }),
 		number(Setting{
 			Path: "database_connections", Default: "16",
-			About: "connections to PostgreSQL that one process may have",
-		}, "", 4, 1000, func(c *Config) *int { return &c.DatabaseConnections }),
+			About: "connections to PostgreSQL that one process may have; three in eight are for sending mails",
+		}, "", 6, 1000, func(c *Config) *int { return &c.DatabaseConnections }),
 		bind(Setting{
 			Path: "secret", Kind: Text, Secret: true, Example: "what openssl rand -base64 32 prints",
 			Allowed: "at least 32 characters, the same for every replica",
