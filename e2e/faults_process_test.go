@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -48,9 +49,17 @@ func killed(t *testing.T, db string) balance {
 	return f.balance(t)
 }
 
+// stampedes is how many ids are used in the long form: SPAREKEY_FAULTS_STAMPEDES, or a few hundred.
+func stampedes() int {
+	if n, err := strconv.Atoi(os.Getenv("SPAREKEY_FAULTS_STAMPEDES")); err == nil && n > 0 {
+		return n
+	}
+	return 250
+}
+
 // stampede has 200 callers use one id at once, over all replicas.
 func stampede(t *testing.T, db string) balance {
-	n := size(1, 25)
+	n := size(1, stampedes())
 	f := newFleet(t, databases[db](t), replicasOn(db), n)
 	f.askAll(t, n)
 	f.settled(t)

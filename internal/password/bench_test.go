@@ -25,7 +25,7 @@ func BenchmarkHasher(b *testing.B) {
 	b.SetParallelism(8) // more callers than may work at once
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := h.Hash(b.Context(), "a bird in the hand"); err != nil {
+			if _, err := h.Hash(b.Context(), "a bird in the hand", nil); err != nil {
 				b.Error(err)
 			}
 		}

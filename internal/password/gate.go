@@ -39,18 +39,26 @@ func newGate(concurrency, queue int, now reset.Clock) *gate {
 
 // do runs work in the caller's goroutine when its turn comes. It answers an
 // Unavailable error, and does not run it, when the queue is full or ctx ends
-// first; then ctx's error is the cause.
-func (g *gate) do(ctx context.Context, work func()) error {
+// first; then ctx's error is the cause. A caller who had to wait is asked, by
+// still, whether the work is of use to anybody yet; its error is answered instead.
+// still may be nil.
+func (g *gate) do(ctx context.Context, still func(context.Context) error, work func()) error {
 	select {
 	case g.places <- struct{}{}:
 	default:
 		return g.busy(nil)
 	}
 	defer func() { <-g.places }()
+	waited := false
 	select {
 	case g.running <- struct{}{}:
-	case <-ctx.Done():
-		return g.busy(ctx.Err())
+	default:
+		waited = true
+		select {
+		case g.running <- struct{}{}:
+		case <-ctx.Done():
+			return g.busy(ctx.Err())
+		}
 	}
 	// Given back before the place, so that whoever has a place is never
 	// more than the queue away from running.
@@ -58,6 +66,11 @@ func (g *gate) do(ctx context.Context, work func()) error {
 	// When a turn comes to a caller who has gone, select may still choose it.
 	if err := ctx.Err(); err != nil {
 		return g.busy(err)
+	}
+	if waited && still != nil {
+		if err := still(ctx); err != nil {
+			return err
+		}
 	}
 	start := g.now()
 	work()

@@ -59,7 +59,7 @@ func TestGateTurnsAwayExactlyTheOverflow(t *testing.T) {
 		var wg sync.WaitGroup
 		errs := make(chan error, callers)
 		for range callers {
-			wg.Go(func() { errs <- g.do(t.Context(), b.work) })
+			wg.Go(func() { errs <- g.do(t.Context(), nil, b.work) })
 		}
 		synctest.Wait() // everybody works, waits or has been turned away
 		if n, _, _ := b.counts(); n != concurrency {
@@ -90,14 +90,14 @@ func TestGateWaitingEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, b := newGate(1, 1, time.Now), newBlocker()
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = g.do(t.Context(), b.work) })
+		wg.Go(func() { _ = g.do(t.Context(), nil, b.work) })
 		synctest.Wait()
 
 		ctx, cancel := context.WithCancel(t.Context())
 		waiting := make(chan error, 1)
-		wg.Go(func() { waiting <- g.do(ctx, b.work) })
+		wg.Go(func() { waiting <- g.do(ctx, nil, b.work) })
 		synctest.Wait()
-		unavailable(t, g.do(t.Context(), b.work)) // the queue is full
+		unavailable(t, g.do(t.Context(), nil, b.work)) // the queue is full
 
 		cancel()
 		if err := <-waiting; !errors.Is(unavailable(t, err), context.Canceled) {
@@ -106,7 +106,7 @@ func TestGateWaitingEndsWithTheContext(t *testing.T) {
 		synctest.Wait()
 
 		// The place is free again, and whoever takes it is served.
-		wg.Go(func() { waiting <- g.do(t.Context(), b.work) })
+		wg.Go(func() { waiting <- g.do(t.Context(), nil, b.work) })
 		synctest.Wait()
 		if len(waiting) != 0 {
 			t.Error("the place was not given back")
@@ -128,11 +128,43 @@ func TestGateDoesNothingForACallerWhoHasGone(t *testing.T) {
 	cancel()
 	g := newGate(1, 0, time.Now)
 	for range 100 { // select would choose wrongly every other time
-		unavailable(t, g.do(ctx, func() { t.Error("it worked for nobody") }))
+		unavailable(t, g.do(ctx, nil, func() { t.Error("it worked for nobody") }))
 	}
-	if err := g.do(t.Context(), func() {}); err != nil {
+	if err := g.do(t.Context(), nil, func() {}); err != nil {
 		t.Errorf("the place was not given back: %v", err)
 	}
+}
+
+// Whoever had to wait is asked whether the work is of use yet; whoever had not is not.
+func TestGateAsksWhoHadToWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, b := newGate(1, 2, time.Now), newBlocker()
+		errUseless := errors.New("nobody has any use for it")
+		never := func(context.Context) error { t.Error("who had not to wait was asked"); return nil }
+		useful := func(context.Context) error { return nil }
+		useless := func(context.Context) error { return errUseless }
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = g.do(t.Context(), never, b.work) })
+		synctest.Wait()
+		wg.Go(func() {
+			if err := g.do(t.Context(), useless, func() { t.Error("it did what nobody has any use for") }); !errors.Is(err, errUseless) {
+				t.Errorf("useless work was answered %v", err)
+			}
+		})
+		worked := false
+		wg.Go(func() {
+			if err := g.do(t.Context(), useful, func() { worked = true }); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		close(b.release)
+		wg.Wait()
+		if !worked {
+			t.Error("useful work was not done")
+		}
+	})
 }
 
 func TestGateSurvivesAPanic(t *testing.T) {
@@ -140,9 +172,9 @@ func TestGateSurvivesAPanic(t *testing.T) {
 	g := newGate(1, 0, time.Now)
 	func() {
 		defer func() { _ = recover() }()
-		_ = g.do(t.Context(), func() { panic("in the midst of work") })
+		_ = g.do(t.Context(), nil, func() { panic("in the midst of work") })
 	}()
-	if err := g.do(t.Context(), func() {}); err != nil {
+	if err := g.do(t.Context(), nil, func() {}); err != nil {
 		t.Errorf("the place was not given back: %v", err)
 	}
 }
@@ -153,11 +185,11 @@ func TestGateIsFirstComeFirstServed(t *testing.T) {
 		const callers = 8
 		g, b := newGate(1, callers, time.Now), newBlocker()
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = g.do(t.Context(), b.work) })
+		wg.Go(func() { _ = g.do(t.Context(), nil, b.work) })
 		synctest.Wait()
 		order := make(chan int, callers)
 		for i := range callers {
-			wg.Go(func() { _ = g.do(t.Context(), func() { order <- i }) })
+			wg.Go(func() { _ = g.do(t.Context(), nil, func() { order <- i }) })
 			synctest.Wait() // i waits before i+1 comes
 		}
 		close(b.release)
@@ -193,7 +225,7 @@ func TestGateEstimatesThePause(t *testing.T) {
 			now := time.Unix(0, 0)
 			g := newGate(tc.concurrency, tc.queue, func() time.Time { return now })
 			for _, d := range tc.took {
-				if err := g.do(t.Context(), func() { now = now.Add(d) }); err != nil {
+				if err := g.do(t.Context(), nil, func() { now = now.Add(d) }); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -208,15 +240,15 @@ func TestHashAndVerifyShareOneBound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := &Hasher{params: Params{MemoryKiB: 8, Time: 1, Parallelism: 1}, gate: newGate(1, 0, time.Now)}
-		encoded, err := h.Hash(t.Context(), "a bird in the hand")
+		encoded, err := h.Hash(t.Context(), "a bird in the hand", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b := newBlocker()
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = h.gate.do(t.Context(), b.work) })
+		wg.Go(func() { _ = h.gate.do(t.Context(), nil, b.work) })
 		synctest.Wait()
-		if got, err := h.Hash(t.Context(), "a bird in the hand"); got != "" {
+		if got, err := h.Hash(t.Context(), "a bird in the hand", nil); got != "" {
 			t.Error("there is a hash with the error")
 		} else {
 			unavailable(t, err)

@@ -77,10 +77,11 @@ const (
 // format: $argon2id$v=19$m=19456,t=2,p=1$salt$tag. It does not ask whether the
 // password is a good one; that is the Policy's part. When the queue is full, or
 // ctx ends while waiting, it answers an Unavailable *reset.Error with a RetryAfter
-// of at least a second. A hash that has begun is finished whatever ctx says.
-func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+// of at least a second. A hash that has begun is finished whatever ctx says. A
+// caller who had to wait is asked by still, which may be nil, whether the hash is of use yet.
+func (h *Hasher) Hash(ctx context.Context, password string, still func(context.Context) error) (string, error) {
 	var encoded string
-	err := h.gate.do(ctx, func() {
+	err := h.gate.do(ctx, still, func() {
 		a := argon2Hash{variant: argon2id, params: h.params, salt: make([]byte, ownSalt)}
 		_, _ = rand.Read(a.salt) // never fails since Go 1.24: it ends the program instead
 		a.tag = a.derive([]byte(Normalize(password)), ownTag)
@@ -103,7 +104,7 @@ func (h *Hasher) Verify(ctx context.Context, password, encoded string) (ok bool,
 			Message: "the password cannot be checked, because its stored hash cannot be read",
 		}
 	}
-	err = h.gate.do(ctx, func() {
+	err = h.gate.do(ctx, nil, func() {
 		normal := Normalize(password)
 		ok = stored.matches([]byte(normal))
 		if !ok && normal != password {

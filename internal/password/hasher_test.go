@@ -66,7 +66,7 @@ func TestHasherParamsMayOnlyBeRaised(t *testing.T) {
 func TestHashIsArgon2idInPHCFormat(t *testing.T) {
 	t.Parallel()
 	h := mustHasher(t, password.DefaultParams(), 1, 0)
-	encoded, err := h.Hash(t.Context(), "cafe\u0301 au lait au bord")
+	encoded, err := h.Hash(t.Context(), "cafe\u0301 au lait au bord", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestHashOfOnePasswordIsNeverTheSame(t *testing.T) {
 	h := password.CheapHasher()
 	seen := map[string]bool{}
 	for range 100 {
-		encoded, err := h.Hash(t.Context(), "a bird in the hand")
+		encoded, err := h.Hash(t.Context(), "a bird in the hand", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestHashVerifiesThePasswordInAnyFormAndNoOther(t *testing.T) {
 	h := password.CheapHasher()
 	rapid.Check(t, func(rt *rapid.T) {
 		s := rapid.OneOf(letters(), rapid.String()).Draw(rt, "password")
-		encoded, err := h.Hash(t.Context(), s)
+		encoded, err := h.Hash(t.Context(), s, nil)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -171,7 +171,7 @@ func TestHasherDoesNotWorkForACallerWhoHasGone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	h := password.CheapHasher()
-	encoded, err := h.Hash(ctx, "a bird in the hand")
+	encoded, err := h.Hash(ctx, "a bird in the hand", nil)
 	if e, ok := errors.AsType[*reset.Error](err); encoded != "" || !ok || e.Kind != reset.Unavailable || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want Unavailable because of the context", err)
 	}

@@ -130,7 +130,7 @@ func (d *directory) UserByID(ctx context.Context, id string) (reset.User, error)
 	return d.Directory.UserByID(ctx, id)
 }
 
-func (d *directory) Prepare(ctx context.Context, u reset.User, password string) (reset.Change, error) {
+func (d *directory) Prepare(ctx context.Context, u reset.User, password string, still func(context.Context) error) (reset.Change, error) {
 	if err := d.do(ctx); err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (d *directory) Prepare(ctx context.Context, u reset.User, password string) 
 			return nil, err
 		}
 	}
-	return d.Directory.Prepare(ctx, u, password)
+	return d.Directory.Prepare(ctx, u, password, still)
 }
 
 // behind makes d stand in front of a World's directory.

@@ -90,8 +90,10 @@ type Directory interface {
 	UserByID(ctx context.Context, id string) (User, error)
 	// Prepare makes a new password ready: everything slow, such as hashing,
 	// happens here, outside of any transaction. When too much of that is under
-	// way already it answers with an *Error of kind Unavailable.
-	Prepare(ctx context.Context, u User, password string) (Change, error)
+	// way already it answers with an *Error of kind Unavailable. Where its turn had
+	// to be waited for, it asks still before it begins, and ends with its error:
+	// then nobody has any use for the change. still may be nil.
+	Prepare(ctx context.Context, u User, password string, still func(context.Context) error) (Change, error)
 }
 
 // Finder is what a Directory may be besides when it shares the store's

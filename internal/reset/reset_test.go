@@ -87,7 +87,7 @@ func TestLinkWorksOnce(t *testing.T) {
 	id := w.MailedID(t, ada)
 	for i, p := range passwords {
 		var err error
-		made[i], err = w.Users.Prepare(t.Context(), u, p)
+		made[i], err = w.Users.Prepare(t.Context(), u, p, nil)
 		must(t, err)
 	}
 	d.prepare = func(password string) reset.Change {
@@ -135,7 +135,7 @@ type replaying struct {
 	prepare func(password string) reset.Change
 }
 
-func (r *replaying) Prepare(_ context.Context, _ reset.User, password string) (reset.Change, error) {
+func (r *replaying) Prepare(_ context.Context, _ reset.User, password string, _ func(context.Context) error) (reset.Change, error) {
 	return r.prepare(password), nil
 }
 
@@ -258,14 +258,51 @@ func (c failingChange) Apply(ctx context.Context, tx reset.Tx, now time.Time) er
 	return c.err
 }
 
-func (f *failing) Prepare(ctx context.Context, u reset.User, password string) (reset.Change, error) {
+func (f *failing) Prepare(ctx context.Context, u reset.User, password string, still func(context.Context) error) (reset.Change, error) {
 	switch {
 	case f.prepare != nil:
 		return nil, f.prepare
 	case f.apply != nil:
 		return failingChange{f.apply}, nil //nolint:nilerr // the failure comes when it is applied
 	}
-	return f.Directory.Prepare(ctx, u, password)
+	return f.Directory.Prepare(ctx, u, password, still)
+}
+
+// Of many resets with one link, those that wait for their turn to hash are told
+// when the link has been used meanwhile, and do not hash for nothing.
+func TestNobodyHashesForAUsedLink(t *testing.T) {
+	t.Parallel()
+	d := &waiting{}
+	w := servicetest.New(t, servicetest.WithDirectory(func(inner reset.Directory) reset.Directory { d.Directory = inner; return d }))
+	w.AddUser(t, ada, "Ada")
+	id := w.MailedID(t, ada)
+	d.meanwhile = func() {
+		d.meanwhile = nil
+		_, err := w.Service.Reset(t.Context(), visitor, id, newPassword)
+		must(t, err)
+	}
+	_, err := w.Service.Reset(t.Context(), visitor, id, "and another of many words")
+	refused(t, "the one who waited", err, reset.Unauthorized, reset.CodeInactive)
+	same(t, "how many were prepared", d.prepared, 1)
+	same(t, "the winner's password holds", w.VerifyPassword(t, ada, newPassword), true)
+}
+
+// waiting is a directory whose callers must wait for their turn while something happens.
+type waiting struct {
+	reset.Directory
+	meanwhile func()
+	prepared  int
+}
+
+func (w *waiting) Prepare(ctx context.Context, u reset.User, password string, still func(context.Context) error) (reset.Change, error) {
+	if w.meanwhile != nil {
+		w.meanwhile()
+	}
+	if err := still(ctx); err != nil {
+		return nil, err
+	}
+	w.prepared++
+	return w.Directory.Prepare(ctx, u, password, still)
 }
 
 // A link that expires while the password is being hashed is told from one that

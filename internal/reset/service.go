@@ -151,7 +151,12 @@ func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID,
 	if refusals := s.policy.Check(password, user); len(refusals) > 0 {
 		return ID{}, Refused(refusals)
 	}
-	change, err := s.directory.Prepare(ctx, user, password)
+	// Whoever had to wait looks again: of many resets with one id the first closes
+	// it, and the others need not hash for nothing.
+	change, err := s.directory.Prepare(ctx, user, password, func(ctx context.Context) error {
+		_, _, err := s.open(ctx, c, id, s.glance)
+		return err
+	})
 	if err != nil {
 		return ID{}, err
 	}

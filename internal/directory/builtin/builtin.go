@@ -60,7 +60,8 @@ type RecordsTx interface {
 // and normalises (NFC, RFC 8265 4.2.2), so that a composed and a decomposed é
 // are one password. That is safe here alone, where the same code verifies.
 type Hasher interface {
-	Hash(ctx context.Context, password string) (encoded string, err error)
+	// Hash asks still, which may be nil, before it begins if it had to wait for its turn, and ends with its error.
+	Hash(ctx context.Context, password string, still func(context.Context) error) (encoded string, err error)
 	Verify(ctx context.Context, password, encoded string) (bool, error)
 }
 
@@ -93,8 +94,8 @@ func (d *Directory) Glance(ctx context.Context, digest reset.Digest) (reset.Glan
 }
 
 // Prepare implements reset.Directory: it hashes.
-func (d *Directory) Prepare(ctx context.Context, u reset.User, password string) (reset.Change, error) {
-	hash, err := d.hasher.Hash(ctx, password)
+func (d *Directory) Prepare(ctx context.Context, u reset.User, password string, still func(context.Context) error) (reset.Change, error) {
+	hash, err := d.hasher.Hash(ctx, password, still)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +222,7 @@ func (d *Directory) HashNew(ctx context.Context, n NewUser, password string) (st
 	if refusals := d.policy.Check(password, u); len(refusals) > 0 {
 		return "", reset.Refused(refusals)
 	}
-	return d.hasher.Hash(ctx, password)
+	return d.hasher.Hash(ctx, password, nil)
 }
 
 // List returns all users by address.

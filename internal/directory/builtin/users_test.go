@@ -73,7 +73,7 @@ func TestPasswordIsNormalised(t *testing.T) {
 	const composed, decomposed = "un caf\u00e9 au lait bien chaud", "un cafe\u0301 au lait bien chaud"
 	for email, c := range map[string]struct{ set, typed string }{ada: {composed, decomposed}, bob: {decomposed, composed}} {
 		u := w.AddUser(t, email, "")
-		change, err := w.Users.Prepare(t.Context(), u, c.set)
+		change, err := w.Users.Prepare(t.Context(), u, c.set, nil)
 		must(t, err)
 		must(t, w.Store.Update(t.Context(), func(tx reset.Tx) error { return change.Apply(t.Context(), tx, w.Clock.Now()) }))
 		if !w.VerifyPassword(t, email, c.typed) || !w.VerifyPassword(t, email, c.set) {
@@ -181,7 +181,9 @@ type busy struct{}
 
 var errBusy = reset.Busy("too many", time.Second, nil)
 
-func (busy) Hash(context.Context, string) (string, error)         { return "", errBusy }
+func (busy) Hash(context.Context, string, func(context.Context) error) (string, error) {
+	return "", errBusy
+}
 func (busy) Verify(context.Context, string, string) (bool, error) { return false, errBusy }
 func (busy) Check(string, reset.User) (refusals []reset.Refusal)  { return nil }
 
@@ -190,7 +192,7 @@ func TestBusyHasherIsToldAsItIs(t *testing.T) {
 	w := servicetest.New(t)
 	u := add(t, w, builtin.NewUser{Email: ada, PasswordHash: "$argon2id$stored"}, "")
 	d := builtin.New(w.Store, busy{}, busy{}, w.Clock.Now)
-	_, prepare := d.Prepare(t.Context(), u, password)
+	_, prepare := d.Prepare(t.Context(), u, password, nil)
 	_, verify := d.Verify(t.Context(), ada, password)
 	_, hash := d.HashNew(t.Context(), builtin.NewUser{Email: bob}, password)
 	for name, err := range map[string]error{"Prepare": prepare, "Verify": verify, "HashNew": hash} {
@@ -205,7 +207,7 @@ func TestApplyInAForeignTransaction(t *testing.T) {
 	t.Parallel()
 	w := servicetest.New(t)
 	u := w.AddUser(t, ada, "")
-	change, err := w.Users.Prepare(t.Context(), u, password)
+	change, err := w.Users.Prepare(t.Context(), u, password, nil)
 	must(t, err)
 	err = w.Store.Update(t.Context(), func(tx reset.Tx) error {
 		return change.Apply(t.Context(), struct{ reset.Tx }{tx}, w.Clock.Now())
@@ -213,7 +215,7 @@ func TestApplyInAForeignTransaction(t *testing.T) {
 	if err == nil {
 		t.Error("it was applied to a store that keeps no users")
 	}
-	gone, err := w.Users.Prepare(t.Context(), reset.User{ID: "gone"}, password)
+	gone, err := w.Users.Prepare(t.Context(), reset.User{ID: "gone"}, password, nil)
 	must(t, err)
 	err = w.Store.Update(t.Context(), func(tx reset.Tx) error { return gone.Apply(t.Context(), tx, w.Clock.Now()) })
 	if !errors.Is(err, reset.ErrNoUser) {

@@ -31,7 +31,7 @@ func testChange(t *testing.T, f Fixture) {
 	f.Add(t, User{Email: ada, Name: "Ada", Password: oldPassword})
 	f.Add(t, User{Email: bob}) // without a password until the first reset
 	before, others := find(t, f, ada), find(t, f, bob)
-	c, err := f.Directory.Prepare(t.Context(), before, newPassword)
+	c, err := f.Directory.Prepare(t.Context(), before, newPassword, nil)
 	must(t, err)
 	samePassword(t, f, ada, oldPassword)
 	must(t, f.Update(t.Context(), func(tx reset.Tx) error { return c.Apply(t.Context(), tx, now) }))
@@ -51,7 +51,7 @@ func testChange(t *testing.T, f Fixture) {
 // request is part of it.
 func testRollback(t *testing.T, f Fixture) {
 	f.Add(t, User{Email: ada, Password: oldPassword})
-	c, err := f.Directory.Prepare(t.Context(), find(t, f, ada), newPassword)
+	c, err := f.Directory.Prepare(t.Context(), find(t, f, ada), newPassword, nil)
 	must(t, err)
 	err = f.Update(t.Context(), func(tx reset.Tx) error {
 		if err := c.Apply(t.Context(), tx, now); err != nil {
@@ -122,7 +122,7 @@ func testApplyRace(t *testing.T, f Fixture) {
 		last    string
 	)
 	for _, p := range passwords {
-		c, err := f.Directory.Prepare(t.Context(), u, p)
+		c, err := f.Directory.Prepare(t.Context(), u, p, nil)
 		must(t, err)
 		changes = append(changes, c)
 	}

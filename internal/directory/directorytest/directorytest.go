@@ -121,7 +121,7 @@ func noUser(t *testing.T, f Fixture, email string) {
 
 // set changes a password as a reset does.
 func set(ctx context.Context, f Fixture, u reset.User, password string) error {
-	c, err := f.Directory.Prepare(ctx, u, password)
+	c, err := f.Directory.Prepare(ctx, u, password, nil)
 	if err != nil {
 		return err
 	}
