@@ -37,7 +37,7 @@ contract: setup ## Hold server and clients against the contract, and it against 
 
 .PHONY: faults
 faults: setup ## Hold the promises while databases, mail servers, disks and processes fail (as root; half an hour)
-	SPAREKEY_FAULTS=long go test -count=1 -timeout 90m -run 'TestFaults' -v ./e2e | grep -E '^\||^( *--- |FAIL|ok|panic)'
+	set -o pipefail; SPAREKEY_FAULTS=long go test -count=1 -timeout 90m -run 'TestFaults' -v ./e2e | grep -E '^\||^( *--- |FAIL|ok|panic)'
 
 .PHONY: bench
 bench: ## Measure against what the machine itself can do; prints a table of ratios
