@@ -3,6 +3,7 @@ package reset_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -74,6 +75,31 @@ func TestBulkKeepsTheLimitPerAddress(t *testing.T) {
 	all := bulk(t, w, admin, ada)
 	w.WorkOutbox(t)
 	same(t, "a job of throttled addresses alone", job(t, w, admin, all).State(), reset.JobDone)
+}
+
+// A key has a limit of its own, by addresses; a list that is longer than it is taken from who has asked for nothing lately.
+func TestBulkIsThrottledPerKey(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t, servicetest.WithThrottle())
+	admin := callerWith(t, w, "admin", reset.ScopeAdmin, "")
+	other := callerWith(t, w, "other", reset.ScopeAdmin, "")
+	list := func(n int) (addresses []string) {
+		for i := range n {
+			addresses = append(addresses, fmt.Sprintf("u%d@example.test", i))
+		}
+		return addresses
+	}
+	bulk(t, w, admin, list(1000)...) // 600 a minute
+	w.TakeOutbox()
+	before := w.Dump(t)
+	_, err := w.Service.AskBulk(t.Context(), admin, list(1))
+	e := refused(t, "one more", err, reset.Throttled, reset.CodeRestriction)
+	same(t, "the limit's name", e.Limit.Name, "ask")
+	same(t, "the database", w.Dump(t), before)
+	same(t, "the outbox", len(w.Pending()), 0)
+	bulk(t, w, other, list(1)...)
+	w.Clock.Advance(e.RetryAfter)
+	bulk(t, w, admin, list(1)...)
 }
 
 // A key that is bound to an account reaches its members and nobody else.

@@ -68,8 +68,10 @@ func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 
 // AskBulk is Ask for an administrator: it answers the id of a job whose
 // progress the same key may ask for. A repeated address is mailed once and
-// counted once. The courier's limit per address holds for these too, since a key must
-// not be able to flood a mailbox; an address over it counts as failed.
+// counted once: against the key's own limit, and not against that of all
+// callers, who would otherwise wait for it. The courier's limit per address
+// holds for these too, since a key must not be able to flood a mailbox; an
+// address over it counts as failed.
 func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jobID string, err error) {
 	if c.Key == nil || c.Key.Scope != ScopeAdmin {
 		return "", &Error{Kind: Unauthorized, Code: CodeNotAllowed, Message: "this key may not ask for bulk requests; it needs the scope admin"}
@@ -81,6 +83,9 @@ func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jo
 	now := s.now()
 	job := Job{ID: uuid.NewString(), KeyID: c.Key.ID, CreatedAt: now, Total: len(list)}
 	err = s.store.Update(ctx, func(tx Tx) error {
+		if err := s.throttle.Ask(ctx, tx, c, len(list), now); err != nil {
+			return err
+		}
 		if err := tx.AddJob(ctx, job); err != nil {
 			return err
 		}
