@@ -213,12 +213,23 @@ func (c *Courier) GiveUp(ctx context.Context, e Entry, attempts int, cause error
 	return nil
 }
 
-// Purge removes what has expired.
+// Purge removes what has expired, in many small transactions so that nobody waits for
+// a large one. It answers ctx's error if that ends first; the next purge goes on.
 func (c *Courier) Purge(ctx context.Context) error {
 	now := c.now()
-	return c.store.Update(ctx, func(tx Tx) error {
-		return tx.Purge(ctx, now, now.Add(-keepRequests), now.Add(-keepJobs))
-	})
+	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := c.store.Update(ctx, func(tx Tx) (err error) {
+			more, err = tx.Purge(ctx, now, now.Add(-keepRequests), now.Add(-keepJobs))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // outcome notes how an entry of a bulk job ended; other entries have none.

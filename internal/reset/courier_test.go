@@ -394,3 +394,29 @@ func (f *fullAccount) Account(_ context.Context, account int64, _ time.Time) (ti
 	}
 	return f.wait, nil
 }
+
+// However much has expired, a purge leaves nothing of it.
+func TestPurgeOfALongBacklog(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t)
+	now := w.Clock.Now()
+	must(t, w.Store.Update(t.Context(), func(tx reset.Tx) error {
+		for i := range 2*reset.PurgeBatch + 1 {
+			rate := reset.Rate{Count: 1, Per: time.Second}
+			if _, err := tx.Take(t.Context(), fmt.Sprint("limit", i), 1, rate, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	w.Clock.Advance(time.Minute)
+	must(t, w.Courier.Purge(t.Context()))
+	if dump := w.Dump(t); strings.Contains(dump, "limits") {
+		t.Errorf("left: %d lines", strings.Count(dump, "limits"))
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Courier.Purge(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("a purge whose time is over: %v", err)
+	}
+}

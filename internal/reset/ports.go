@@ -78,8 +78,9 @@ type Tx interface {
 	// SetOutcome notes how an entry of a bulk job ended. Saying it again overwrites.
 	SetOutcome(ctx context.Context, job string, position int, o Outcome) error
 	// Purge removes requests that ended or expired before ended, bulk jobs
-	// created before jobs, and limits that no longer limit anything at now.
-	Purge(ctx context.Context, now, ended, jobs time.Time) error
+	// created before jobs, and limits that no longer limit anything at now: a small
+	// part of them, so that nobody waits long. more says that there may be others.
+	Purge(ctx context.Context, now, ended, jobs time.Time) (more bool, err error)
 }
 
 // Directory is where users and their passwords live.

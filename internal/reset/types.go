@@ -171,6 +171,13 @@ type LinkEntry struct {
 // Kind is the entry's name in the outbox.
 func (LinkEntry) Kind() string { return "link" }
 
+// PurgeBatch and PurgeJobs are how many rows of a table, and how many bulk jobs
+// with all their entries, one Tx.Purge removes at most.
+const (
+	PurgeBatch = 1000
+	PurgeJobs  = 10
+)
+
 // NoticeEntry asks the outbox to tell a user that the password was changed.
 type NoticeEntry struct {
 	UserID    string    `json:"user_id"`

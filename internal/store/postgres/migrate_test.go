@@ -122,7 +122,7 @@ func TestLeastRights(t *testing.T) {
 		"open": func(tx reset.Tx) error {
 			return tx.OpenRequest(t.Context(), reset.NewID().Digest(), "ada", now, now.Add(time.Hour))
 		},
-		"purge": func(tx reset.Tx) error { return tx.Purge(t.Context(), now, now, now) },
+		"purge": func(tx reset.Tx) error { _, err := tx.Purge(t.Context(), now, now, now); return err },
 		"key": func(tx reset.Tx) error {
 			return tx.AddKey(t.Context(), reset.Key{Name: "k", Scope: reset.ScopeReset, CreatedAt: now}, reset.Digest{1})
 		},

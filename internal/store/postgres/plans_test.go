@@ -74,7 +74,8 @@ func TestPlans(t *testing.T) {
 	update("outcome", func(tx builtin.RecordsTx) error { return tx.SetOutcome(ctx, "j77", 76, reset.OutcomeSent) })
 	year := 365 * 24 * time.Hour
 	update("purge", func(tx builtin.RecordsTx) error {
-		return tx.Purge(ctx, time.UnixMicro(5), now.Add(-year), now.Add(-year))
+		_, err := tx.Purge(ctx, time.UnixMicro(5), now.Add(-year), now.Add(-year))
+		return err
 	})
 
 	plans := logging.Log()[before:]

@@ -72,22 +72,23 @@ func (t *tx) CloseRequest(ctx context.Context, ref int64, now time.Time) error {
 	return t.one(ctx, reset.ErrNoRequest, `UPDATE requests SET state = 'closed', ended_at = $1 WHERE ref = $2 AND state = 'open'`, stored(now), ref)
 }
 
-// purgeBatch bounds what one purge removes of each table, so that no
-// transaction is long; the next purge takes the rest.
-const purgeBatch = 10_000
-
-// Purge implements reset.Tx.
-func (t *tx) Purge(ctx context.Context, now, ended, jobs time.Time) error {
-	if _, err := t.exec(ctx, `DELETE FROM requests WHERE ref IN
-		(SELECT ref FROM requests WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`, stored(ended), purgeBatch); err != nil {
-		return err
+// Purge implements reset.Tx. A limit that somebody takes at this moment is left to the next purge.
+func (t *tx) Purge(ctx context.Context, now, ended, jobs time.Time) (more bool, err error) {
+	for _, p := range []struct {
+		query string
+		until any
+		most  int64
+	}{
+		{`DELETE FROM requests WHERE ref IN (SELECT ref FROM requests WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`, stored(ended), reset.PurgeBatch},
+		{`DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE created_at < $1 ORDER BY created_at LIMIT $2)`, stored(jobs), reset.PurgeJobs},
+		{`DELETE FROM limits WHERE name IN
+			(SELECT name FROM limits WHERE tat <= $1 ORDER BY tat LIMIT $2 FOR UPDATE SKIP LOCKED)`, now.UnixMicro(), reset.PurgeBatch},
+	} {
+		n, err := t.exec(ctx, p.query, p.until, p.most)
+		if err != nil {
+			return false, err
+		}
+		more = more || n == p.most
 	}
-	if _, err := t.exec(ctx, `DELETE FROM jobs WHERE id IN
-		(SELECT id FROM jobs WHERE created_at < $1 ORDER BY created_at LIMIT $2)`, stored(jobs), purgeBatch); err != nil {
-		return err
-	}
-	// A limit that somebody takes at this moment is left to the next purge.
-	_, err := t.exec(ctx, `DELETE FROM limits WHERE name IN
-		(SELECT name FROM limits WHERE tat <= $1 ORDER BY tat LIMIT $2 FOR UPDATE SKIP LOCKED)`, now.UnixMicro(), purgeBatch)
-	return err
+	return more, nil
 }

@@ -64,18 +64,25 @@ func (t *tx) CloseRequest(ctx context.Context, ref int64, now time.Time) error {
 	return t.one(ctx, reset.ErrNoRequest, `UPDATE requests SET state = 'closed', ended_at = ? WHERE ref = ? AND state = 'open'`, ms(now), ref)
 }
 
-// Purge implements reset.Tx.
-func (t *tx) Purge(ctx context.Context, now, ended, jobs time.Time) error {
-	// A request that ended did so before it expired, so the expiry alone decides,
-	// and its index finds the rows.
-	if _, err := t.exec(ctx, `DELETE FROM requests WHERE expires_at < ?`, ms(ended)); err != nil {
-		return err
+// Purge implements reset.Tx. A request that ended did so before it expired, so
+// the expiry alone decides, and its index finds the rows.
+func (t *tx) Purge(ctx context.Context, now, ended, jobs time.Time) (more bool, err error) {
+	for _, p := range []struct {
+		query string
+		until any
+		most  int64
+	}{
+		{`DELETE FROM requests WHERE ref IN (SELECT ref FROM requests WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`, ms(ended), reset.PurgeBatch},
+		{`DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE created_at < ? ORDER BY created_at LIMIT ?)`, ms(jobs), reset.PurgeJobs},
+		{`DELETE FROM limits WHERE name IN (SELECT name FROM limits WHERE tat <= ? ORDER BY tat LIMIT ?)`, now.UnixMicro(), reset.PurgeBatch},
+	} {
+		n, err := t.exec(ctx, p.query, p.until, p.most)
+		if err != nil {
+			return false, err
+		}
+		more = more || n == p.most
 	}
-	if _, err := t.exec(ctx, `DELETE FROM jobs WHERE created_at < ?`, ms(jobs)); err != nil {
-		return err
-	}
-	_, err := t.exec(ctx, `DELETE FROM limits WHERE tat <= ?`, now.UnixMicro())
-	return err
+	return more, nil
 }
 
 // collect reads all rows of a query.

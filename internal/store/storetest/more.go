@@ -220,7 +220,7 @@ func testPurge(t *testing.T, s Store) {
 	take(ctx, t, s, "new", rate, start.Add(90*time.Minute))
 
 	now := start.Add(2 * time.Hour)
-	update(t, s, func(tx reset.Tx) error { return tx.Purge(ctx, now, start.Add(61*time.Minute), start.Add(time.Hour)) })
+	purge(t, s, now, start.Add(61*time.Minute), start.Add(time.Hour))
 
 	if _, err := s.RequestByDigest(ctx, digest("old")); !errors.Is(err, reset.ErrNoRequest) {
 		t.Errorf("the expired request: %v, want ErrNoRequest", err)
@@ -235,4 +235,46 @@ func testPurge(t *testing.T, s Store) {
 	if wait := take(ctx, t, s, "new", rate, now); wait == 0 {
 		t.Error("a limit that still limits was purged")
 	}
+}
+
+func purge(t *testing.T, s Store, now, ended, jobs time.Time) (more bool) {
+	t.Helper()
+	update(t, s, func(tx reset.Tx) (err error) {
+		more, err = tx.Purge(t.Context(), now, ended, jobs)
+		return err
+	})
+	return more
+}
+
+// A purge removes a small part, and says so as long as there may be more.
+func testPurgeInParts(t *testing.T, s Store) {
+	ctx := t.Context()
+	const many = 2*reset.PurgeBatch + 1
+	update(t, s, func(tx reset.Tx) error {
+		for i := range many {
+			if err := tx.OpenRequest(ctx, digest(fmt.Sprint("old", i)), fmt.Sprint("user", i), start, start.Add(time.Hour)); err != nil {
+				return err
+			}
+		}
+		for i := range reset.PurgeJobs + 1 {
+			if err := tx.AddJob(ctx, reset.Job{ID: fmt.Sprint("job", i), KeyID: 1, CreatedAt: start, Total: 1}); err != nil {
+				return err
+			}
+		}
+		return tx.OpenRequest(ctx, digest("new"), "ada", start, start.Add(10*time.Hour))
+	})
+	var left []int
+	for more := true; more; {
+		more = purge(t, s, start, start.Add(2*time.Hour), start.Add(time.Hour))
+		list, err := s.Requests(ctx, 2*many)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = append(left, len(list))
+	}
+	same(t, "requests left after each purge", left, []int{reset.PurgeBatch + 2, 2, 1})
+	if _, err := s.Job(ctx, fmt.Sprint("job", reset.PurgeJobs)); !errors.Is(err, reset.ErrNoJob) {
+		t.Errorf("the last job: %v, want ErrNoJob", err)
+	}
+	same(t, "the one that lives", stateOf(t, s, "new"), reset.StateOpen)
 }

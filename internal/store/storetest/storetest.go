@@ -64,6 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"TakeRace", testTakeRace},
 		{"TakeProperty", testTakeProperty},
 		{"Purge", testPurge},
+		{"PurgeInParts", testPurgeInParts},
 		{"SecretRace", testSecretRace},
 	} {
 		t.Run(group.name, func(t *testing.T) {
