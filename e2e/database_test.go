@@ -27,7 +27,7 @@ var cluster *pgtest.Cluster
 type database interface {
 	// setting is the value of SPAREKEY_DATABASE.
 	setting() string
-	// unfinished counts the mails that the outbox still has to send.
+	// unfinished counts what the outbox still has to do.
 	unfinished(t *testing.T) (int, error)
 	// atRest is everything that is stored, as bytes.
 	atRest(t *testing.T) []byte
@@ -47,7 +47,7 @@ var databases = map[string]func(t *testing.T) database{
 	"PostgreSQL": newPostgres,
 }
 
-const unfinished = `SELECT count(*) FROM river_job WHERE kind IN ('link', 'notice') AND finalized_at IS NULL`
+const unfinished = `SELECT count(*) FROM river_job WHERE kind IN ('link', 'notice', 'event') AND finalized_at IS NULL`
 
 // file is a SQLite database.
 type file struct {

@@ -73,6 +73,7 @@ func TestMove(t *testing.T) {
 	w.server.waitFor(t, `"event":"mail.retry"`)
 	const far = 4102444800123456 // a limit until the year 2100, in microseconds
 	from.exec(t, fmt.Sprintf(`INSERT INTO limits (name, tat) VALUES ('a limit', %d)`, far))
+	from.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts, priority) VALUES ('event', jsonb('{"id":"evt_1"}'), 'event_1', 1000, 1)`)
 
 	moving := []string{"migrate", "--from", from.setting(), "--to", to.setting()}
 	if out, code := command(t, w.env, moving...); code != 1 || !strings.Contains(out, "another sparekey process serves") {
@@ -84,7 +85,7 @@ func TestMove(t *testing.T) {
 	if code != 0 || strings.Contains(out, "tester's") {
 		t.Fatalf("exit %d: %s", code, out)
 	}
-	for _, line := range []string{"users +21", "accounts +2", "keys +2", `requests +\d+`, "limits +1", "mails that wait +3", "entries of bulk jobs +2"} {
+	for _, line := range []string{"users +21", "accounts +2", "keys +2", `requests +\d+`, "limits +1", "mails and events that wait +4", "entries of bulk jobs +2"} {
 		if !regexp.MustCompile(`(?m)^` + line + `$`).MatchString(out) {
 			t.Errorf("no line %q in:\n%s", line, out)
 		}
@@ -100,6 +101,13 @@ func TestMove(t *testing.T) {
 	if err := to.(pgDatabase).pool.QueryRow(t.Context(), `SELECT tat FROM limits`).Scan(&tat); err != nil || tat != far {
 		t.Errorf("a limit until %d arrived as %d, %v", int64(far), tat, err)
 	}
+
+	var waits int
+	if err := to.(pgDatabase).pool.QueryRow(t.Context(), `SELECT count(*) FROM river_job
+		WHERE kind = 'event' AND args ->> 'id' = 'evt_1' AND queue = 'event_1' AND priority = 1 AND state = 'available'`).Scan(&waits); err != nil || waits != 1 {
+		t.Errorf("an event that waited: %d arrived, %v", waits, err)
+	}
+	to.exec(t, `DELETE FROM river_job WHERE kind = 'event'`) // nobody is configured to be told of it
 
 	w.db = to
 	w.env = append(w.env, "SPAREKEY_DATABASE="+to.setting())

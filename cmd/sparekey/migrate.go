@@ -21,8 +21,8 @@ func newMigrate(c console) *cobra.Command {
 database does this by itself; migrate is for those who want it done beforehand.
 
 With --from and --to, move everything in a SQLite file into an empty PostgreSQL
-database: users, accounts, keys, requests, jobs, limits and the mails that wait. All
-of it arrives or nothing; the file stays as it is. Stop the service first. The
+database: users, accounts, keys, requests, jobs, limits and the mails and events that
+wait. All of it arrives or nothing; the file stays as it is. Stop the service first. The
 password may be in SPAREKEY_DATABASE_PASSWORD, or in a file that
 SPAREKEY_DATABASE_PASSWORD_FILE names.`,
 		Example: `  sparekey migrate

@@ -110,7 +110,7 @@ func reportMove(w io.Writer, from, to config.Database, tables []sqlite.Exported)
 // contents are people's words for the tables.
 var contents = map[string]string{
 	"accounts": "accounts", "users": "users", "memberships": "memberships", "requests": "requests", "keys": "keys",
-	"limits": "limits", "secrets": "secrets that were made", "jobs": "bulk jobs", "job_entries": "entries of bulk jobs", "river_job": "mails that wait",
+	"limits": "limits", "secrets": "secrets that were made", "jobs": "bulk jobs", "job_entries": "entries of bulk jobs", "river_job": "mails and events that wait",
 }
 
 // progress shows how far a table is: a bar on a terminal, nothing elsewhere.

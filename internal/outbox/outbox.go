@@ -1,5 +1,6 @@
 // Package outbox is the durable queue of what is still to be done, on River:
 // it enqueues inside the store's transaction, leases, works, tries again and sweeps.
+// Mails share a queue; each target of events has one of its own (events.go).
 //
 // What an entry means is the domain's (reset.Courier). River's defaults suit
 // other work than reset mails, so they are set here: retries for a day with
@@ -12,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -26,6 +28,7 @@ type Handler interface {
 	// MailLink is told whether the entry was worked on before.
 	MailLink(ctx context.Context, e reset.LinkEntry, again bool) error
 	MailNotice(ctx context.Context, e reset.NoticeEntry) error
+	TellEvent(ctx context.Context, e reset.EventEntry) error
 	// GiveUp is told of an entry that will not be tried again.
 	GiveUp(ctx context.Context, e reset.Entry, attempts int, cause error) error
 	Purge(ctx context.Context) error
@@ -57,6 +60,7 @@ const (
 // Priorities, 1 first: nothing waits behind a bulk job.
 const (
 	priorityNotice = 1
+	priorityEvent  = 1 // in queues of their own
 	priorityLink   = 2
 	priorityBulk   = 3
 	priorityUpkeep = 4
@@ -79,7 +83,7 @@ func (i *Inserter[TTx]) InsertTx(ctx context.Context, tx TTx, entries []reset.En
 	params := make([]river.InsertManyParams, len(entries))
 	for n, e := range entries {
 		params[n] = river.InsertManyParams{Args: e, InsertOpts: &river.InsertOpts{
-			Queue: mailQueue, MaxAttempts: maxAttempts, Priority: priority(e),
+			Queue: queueOf(e), MaxAttempts: maxAttempts, Priority: priority(e),
 		}}
 	}
 	_, err := i.client.InsertManyFastTx(ctx, tx, params)
@@ -90,6 +94,8 @@ func priority(e reset.Entry) int {
 	switch e := e.(type) {
 	case reset.NoticeEntry:
 		return priorityNotice
+	case reset.EventEntry:
+		return priorityEvent
 	case reset.LinkEntry:
 		if e.Job != "" {
 			return priorityBulk
@@ -100,8 +106,10 @@ func priority(e reset.Entry) int {
 
 // Options are how an Outbox works.
 type Options struct {
-	// Workers is how many entries are worked on at once.
+	// Workers is how many mails are worked on at once.
 	Workers int
+	// Targets are the URLs that are told of events.
+	Targets []string
 	// ID names this process on what it leases; empty: a name of River's making.
 	ID string
 	// PollOnly looks for entries ten times a second instead of being told of
@@ -112,7 +120,10 @@ type Options struct {
 }
 
 // Outbox works what is enqueued.
-type Outbox[TTx any] struct{ client *river.Client[TTx] }
+type Outbox[TTx any] struct {
+	client  *river.Client[TTx]
+	targets map[string]river.QueueConfig
+}
 
 // New makes an outbox on a store's driver. It does nothing before Start.
 func New[TTx any](driver riverdriver.Driver[TTx], h Handler, o Options) (*Outbox[TTx], error) {
@@ -124,20 +135,25 @@ func New[TTx any](driver riverdriver.Driver[TTx], h Handler, o Options) (*Outbox
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[reset.NoticeEntry]) error {
 		return w.finish(ctx, j.JobRow, j.Args, h.MailNotice(ctx, j.Args))
 	}))
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[reset.EventEntry]) error {
+		return w.finish(ctx, j.JobRow, j.Args, h.TellEvent(ctx, j.Args))
+	}))
+	out := &Outbox[TTx]{targets: eventQueues(o.Targets)}
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, _ *river.Job[purgeEntry]) error {
-		return w.purge(ctx)
+		return w.purge(ctx, func(ctx context.Context) error { return out.sweep(ctx, &w) })
 	}))
 	poll := toldInterval
 	if o.PollOnly {
 		poll = pollInterval
 	}
-	client, err := river.NewClient(driver, &river.Config{
+	queues := maps.Clone(out.targets)
+	queues[mailQueue] = river.QueueConfig{MaxWorkers: o.Workers, FetchCooldown: fetchCooldown, FetchPollInterval: poll}
+	queues[upkeepQueue] = river.QueueConfig{MaxWorkers: 1, FetchPollInterval: 5 * time.Second}
+	var err error
+	out.client, err = river.NewClient(driver, &river.Config{
 		ID:      o.ID,
 		Workers: workers,
-		Queues: map[string]river.QueueConfig{
-			mailQueue:   {MaxWorkers: o.Workers, FetchCooldown: fetchCooldown, FetchPollInterval: poll},
-			upkeepQueue: {MaxWorkers: 1, FetchPollInterval: 5 * time.Second},
-		},
+		Queues:  queues,
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(purgeEvery),
 			func() (river.JobArgs, *river.InsertOpts) {
 				return purgeEntry{}, &river.InsertOpts{Queue: upkeepQueue, MaxAttempts: 1, Priority: priorityUpkeep}
@@ -158,7 +174,7 @@ func New[TTx any](driver riverdriver.Driver[TTx], h Handler, o Options) (*Outbox
 	if err != nil {
 		return nil, fmt.Errorf("set up the outbox: %w", err)
 	}
-	return &Outbox[TTx]{client: client}, nil
+	return out, nil
 }
 
 // Start begins to work in goroutines of its own, which Stop waits for.
@@ -200,11 +216,19 @@ func (w *worker) finish(ctx context.Context, row *rivertype.JobRow, e reset.Entr
 	if err == nil {
 		return nil
 	}
-	_, never := errors.AsType[*reset.Undeliverable](err)
-	late := w.now().Add(reset.RetryPause(row.Attempt)).Sub(row.CreatedAt) > reset.GiveUpAfter
-	if !never && !late {
-		w.log.WarnContext(ctx, "a mail could not be sent yet; it is tried again", "event", "mail.retry",
-			"entry", e.Kind(), "outbox_id", row.ID, "attempt", row.Attempt, "pause", reset.RetryPause(row.Attempt).String(), "error", err)
+	pause := reset.PauseAfter(row.Attempt, err)
+	late := w.now().Add(pause).Sub(row.CreatedAt) > reset.GiveUpAfter
+	if !reset.Hopeless(err) && !late {
+		log, message, event := w.log, "a mail could not be sent yet; it is tried again", "mail.retry"
+		if told, ok := e.(reset.EventEntry); ok {
+			message, event = "a target could not be told of an event yet; it is tried again", "event.retry"
+			log = log.With("event_id", told.ID, "type", string(told.Type), "target", reset.TargetName(told.Target))
+		}
+		log.WarnContext(ctx, message, "event", event,
+			"entry", e.Kind(), "outbox_id", row.ID, "attempt", row.Attempt, "pause", pause.String(), "error", err)
+		if pause > reset.RetryPause(row.Attempt) {
+			return river.JobSnooze(pause) // the target asked for it
+		}
 		return errLater
 	}
 	// The attempt's own time may be over; giving up must be noted all the same.
@@ -217,8 +241,8 @@ func (w *worker) finish(ctx context.Context, row *rivertype.JobRow, e reset.Entr
 	return river.JobCancel(errLater)
 }
 
-func (w *worker) purge(ctx context.Context) error {
-	if err := w.handler.Purge(ctx); err != nil {
+func (w *worker) purge(ctx context.Context, sweep func(context.Context) error) error {
+	if err := errors.Join(w.handler.Purge(ctx), sweep(ctx)); err != nil {
 		w.log.WarnContext(ctx, "purging failed; it is tried again in ten minutes", "event", "purge.failed", "error", err)
 		return errLater
 	}

@@ -57,6 +57,12 @@ func (h *handler) MailNotice(ctx context.Context, e reset.NoticeEntry) error {
 	return err
 }
 
+func (h *handler) TellEvent(ctx context.Context, e reset.EventEntry) error {
+	err := h.answer(ctx, e)
+	h.note(&h.worked, e)
+	return err
+}
+
 func (h *handler) GiveUp(_ context.Context, e reset.Entry, _ int, _ error) error {
 	h.note(&h.given, e)
 	return nil
@@ -118,11 +124,11 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
-// start runs an outbox with a clock until the test ends or stop is called.
-func (f *fixture) start(t *testing.T, h outbox.Handler, now reset.Clock) (stop func(context.Context)) {
+// start runs an outbox with a clock until the test ends or stop is called. It tells these targets of events.
+func (f *fixture) start(t *testing.T, h outbox.Handler, now reset.Clock, targets ...string) (stop func(context.Context)) {
 	t.Helper()
 	o, err := outbox.New(f.store.RiverDriver(), h, outbox.Options{
-		Workers: 4, PollOnly: true, Now: now, Log: slog.New(slog.NewJSONHandler(f.log, nil)),
+		Workers: 4, Targets: targets, PollOnly: true, Now: now, Log: slog.New(slog.NewJSONHandler(f.log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

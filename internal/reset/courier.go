@@ -15,7 +15,7 @@ const (
 	keepJobs     = 7 * 24 * time.Hour
 )
 
-// GiveUpAfter is how long a mail that fails for now is tried again.
+// GiveUpAfter is how long a mail or an event that fails for now is tried again.
 const GiveUpAfter = 24 * time.Hour
 
 // RetryPause is how long to wait after the nth failed attempt (n from 1):
@@ -32,7 +32,7 @@ func RetryPause(n int) time.Duration {
 	return min(first<<(n-1), most)
 }
 
-// Courier does what the outbox holds: it mints requests and sends mails.
+// Courier does what the outbox holds: it mints requests, sends mails and tells of events.
 type Courier struct {
 	cfg       Config
 	store     Store
@@ -43,6 +43,8 @@ type Courier struct {
 	turns     turns
 	shared    Turns    // nil where one process works alone
 	limits    Throttle // nil where nothing is limited
+	events    Events
+	sender    EventSender // nil where nobody is told of events
 }
 
 // NewCourier wires the courier to its surroundings.
@@ -122,7 +124,13 @@ func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address)
 	}
 	id, now := NewID(), c.now()
 	expires := now.Add(c.cfg.TTL)
-	err = c.store.Update(ctx, func(tx Tx) error { return tx.OpenRequest(ctx, id.Digest(), user.ID, now, expires) })
+	told := c.events.about(EventEntry{Type: EventRequestCreated, At: now, UserID: user.ID, ExpiresAt: expires})
+	err = c.store.Update(ctx, func(tx Tx) error {
+		if err := tx.OpenRequest(ctx, id.Digest(), user.ID, now, expires); err != nil {
+			return err
+		}
+		return tx.Enqueue(ctx, told...)
+	})
 	if err != nil {
 		return err
 	}
@@ -202,13 +210,17 @@ func (c *Courier) MailNotice(ctx context.Context, e NoticeEntry) error {
 // GiveUp is told of an entry that will not be tried again, and why. It counts
 // and logs it, without the address.
 func (c *Courier) GiveUp(ctx context.Context, e Entry, attempts int, cause error) error {
+	if told, ok := e.(EventEntry); ok {
+		c.giveUpEvent(ctx, told, attempts, cause)
+		return nil
+	}
 	attrs := []any{"event", "mail.given_up", "entry", e.Kind(), "attempts", attempts}
 	if u, ok := errors.AsType[*Undeliverable](cause); ok {
 		attrs = append(attrs, "reply", u.Reply)
 	}
 	c.log.WarnContext(ctx, "a mail was given up", attrs...)
 	if link, ok := e.(LinkEntry); ok {
-		return c.outcome(ctx, link, OutcomeFailed)
+		return c.failed(ctx, link, cause)
 	}
 	return nil
 }

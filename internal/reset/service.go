@@ -35,6 +35,7 @@ type Service struct {
 	throttle  Throttle
 	now       Clock
 	log       *slog.Logger
+	events    Events
 }
 
 // NewService wires the domain to its surroundings.
@@ -142,7 +143,8 @@ func (s *Service) Look(ctx context.Context, c Caller, id string) (Metadata, erro
 // Reset changes the password of the user behind the request. In this order: is
 // the request open; does the password meet the policy; make it ready (hashing,
 // a bounded number at a time); then, in one transaction, claim the request,
-// set the password, close the user's other requests and enqueue the notice.
+// set the password, close the user's other requests and enqueue the notice and
+// the events.
 // Of any number of simultaneous calls with one id exactly one succeeds.
 func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID, error) {
 	var user User
@@ -166,6 +168,7 @@ func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID,
 		return ID{}, err
 	}
 	now := s.now()
+	told := append(s.events.about(EventEntry{Type: EventPasswordReset, At: now, UserID: user.ID}), NoticeEntry{UserID: user.ID, ChangedAt: now})
 	err = s.store.Update(ctx, func(tx Tx) error {
 		if _, err := tx.Claim(ctx, parsed.Digest(), now); err != nil {
 			return err
@@ -176,7 +179,7 @@ func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID,
 		if _, err := tx.CloseRequests(ctx, user.ID, now); err != nil {
 			return err
 		}
-		return tx.Enqueue(ctx, NoticeEntry{UserID: user.ID, ChangedAt: now})
+		return tx.Enqueue(ctx, told...)
 	})
 	if errors.Is(err, ErrNoRequest) && !now.Before(g.ExpiresAt) {
 		return ID{}, errExpired // while the password was made ready

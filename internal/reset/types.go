@@ -187,5 +187,5 @@ type NoticeEntry struct {
 // Kind is the entry's name in the outbox.
 func (NoticeEntry) Kind() string { return "notice" }
 
-// Entry is a thing still to be done: a LinkEntry or a NoticeEntry.
+// Entry is a thing still to be done: a LinkEntry, a NoticeEntry or an EventEntry.
 type Entry interface{ Kind() string }

@@ -51,6 +51,8 @@ type options struct {
 	log       *slog.Logger
 	directory func(reset.Directory) reset.Directory
 	mailer    func(reset.Mailer) reset.Mailer
+	events    reset.Events
+	sender    reset.EventSender
 }
 
 // WithThrottle switches the throttle on, with the default limits.
@@ -74,6 +76,11 @@ func WithDirectory(wrap func(reset.Directory) reset.Directory) Option {
 // WithMailer puts something between the domain and the mailer, such as one that fails or waits.
 func WithMailer(wrap func(reset.Mailer) reset.Mailer) Option {
 	return func(o *options) { o.mailer = wrap }
+}
+
+// WithEvents has the sender told of events.
+func WithEvents(e reset.Events, sender reset.EventSender) Option {
+	return func(o *options) { o.events, o.sender = e, sender }
 }
 
 // New makes a World that ends with the test.
@@ -118,6 +125,8 @@ func New(t testing.TB, opts ...Option) *World {
 	w.Keys = reset.NewKeys(w.Store, limits, w.Clock.Now)
 	w.Courier = reset.NewCourier(cfg, w.Store, directory, o.mailer(w.mail), w.Clock.Now, o.log)
 	w.Courier.Limit(limits)
+	w.Service.Announce(o.events)
+	w.Courier.Announce(o.events, o.sender)
 	return w
 }
 
@@ -210,6 +219,8 @@ func (w *World) Work(ctx context.Context, e reset.Entry) error {
 		return w.Courier.MailLink(ctx, e, false)
 	case reset.NoticeEntry:
 		return w.Courier.MailNotice(ctx, e)
+	case reset.EventEntry:
+		return w.Courier.TellEvent(ctx, e)
 	}
 	return fmt.Errorf("no such entry: %T", e)
 }

@@ -48,7 +48,7 @@ var exported = []exportedTable{
 			attempt, max_attempts, priority, queue,
 			CAST(round(unixepoch(scheduled_at, 'subsec') * 1000) AS INTEGER) AS scheduled_at,
 			CAST(round(unixepoch(created_at, 'subsec') * 1000) AS INTEGER) AS created_at
-		FROM river_job WHERE finalized_at IS NULL AND kind IN ('link', 'notice'))`},
+		FROM river_job WHERE finalized_at IS NULL AND kind IN ('link', 'notice', 'event'))`},
 }
 
 // Export is everything in a file at one moment, read without changing a byte of it.
