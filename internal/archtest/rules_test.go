@@ -36,6 +36,7 @@ var rooms = map[string]kind{
 	"internal/password":   adapter,
 	"internal/throttle":   adapter,
 	"internal/web":        adapter,
+	"internal/webhook":    adapter,
 
 	"cmd/sparekey": joiner,
 
@@ -71,9 +72,9 @@ var reserved = []struct {
 		"SMTP belongs into internal/mail; ask through reset's interface for sending",
 	},
 	{
-		// A directory may live behind a webhook.
+		// A directory may live behind a webhook; internal/webhook calls applications.
 		[]string{"net/http"},
-		[]string{"internal/httpapi", "internal/web", "internal/httpserver", "internal/mail/devbox", "internal/directory", "client", "cmd/sparekey", "bench"},
+		[]string{"internal/webhook", "internal/httpapi", "internal/web", "internal/httpserver", "internal/mail/devbox", "internal/directory", "client", "cmd/sparekey", "bench"},
 		"HTTP belongs into the API, the pages and their server; return a reset.Error and let them answer",
 	},
 	{
@@ -229,7 +230,8 @@ func TestRules(t *testing.T) {
 		{"internal/directory/ldap", "net/smtp", "SMTP belongs"},
 		{"internal/directory/ldap", "github.com/riverqueue/river", "alone know River"},
 		{"internal/directory/sql", "database/sql", ""},
-		{"internal/webhook", "fmt", ""},
+		{"internal/webhook", "net/http", ""},
+		{"internal/webhook", outbox, "never import each other"},
 
 		{"internal/servicetest", sqlite, ""},
 		{"internal/servicetest", "testing", ""},

@@ -115,6 +115,47 @@ func Check(t testing.TB, r *http.Request, sent []byte, status int, header http.H
 	}
 }
 
+// Event holds what a target of events was sent against the document's webhooks.
+func Event(t testing.TB, header http.Header, body []byte) {
+	t.Helper()
+	for _, fault := range event(t.Context(), header, body) {
+		t.Errorf("the event %s: %v", body, fault)
+	}
+}
+
+func event(ctx context.Context, header http.Header, body []byte) []error {
+	doc, err := Document()
+	if err != nil {
+		return []error{fmt.Errorf("the document is not valid: %w", err)}
+	}
+	var e struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(body, &e); err != nil {
+		return []error{fmt.Errorf("the body is not JSON: %w", err)}
+	}
+	hook := doc.Webhooks[e.Type]
+	if hook == nil {
+		return []error{fmt.Errorf("the document has no webhook %q", e.Type)}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://app.test/hooks", bytes.NewReader(body))
+	if err != nil {
+		return []error{err}
+	}
+	r.Header = header
+	err = openapi3filter.ValidateRequest(ctx, &openapi3filter.RequestValidationInput{
+		Request: r, Route: &routers.Route{Spec: doc, Path: "/hooks", PathItem: hook, Method: http.MethodPost, Operation: hook.Post},
+		Options: &openapi3filter.Options{
+			MultiError: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+			SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.EnableFormatValidation()},
+		},
+	})
+	if err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
 func check(r *http.Request, sent []byte, status int, header http.Header, body []byte) []error {
 	_, below, ours := strings.Cut(r.URL.EscapedPath(), "/api/")
 	if !ours {

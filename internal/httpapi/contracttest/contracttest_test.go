@@ -140,3 +140,38 @@ func TestTransportFindsEveryFault(t *testing.T) {
 		})
 	}
 }
+
+// TestEventsThatTheDocumentDoesNotHave are found.
+func TestEventsThatTheDocumentDoesNotHave(t *testing.T) {
+	t.Parallel()
+	const good = `{"type":"password.reset","timestamp":"2026-11-23T12:00:00Z","data":{"user_id":"u","accounts":[{"id":1,"name":"Acme"}]}}`
+	for _, c := range []struct {
+		name, from, to string
+		header         string // is missing
+		fine           bool
+	}{
+		{name: "as it is", fine: true},
+		{"another type", "password.reset", "password.changed", "", false},
+		{"no user", `"user_id":"u",`, "", "", false},
+		{"a number for a user", `"u"`, "1", "", false},
+		{"an account without a name", `,"name":"Acme"`, "", "", false},
+		{"no time", "2026-11-23T12:00:00Z", "noon", "", false},
+		{"no JSON", "{", "", "", false},
+		{"no signature", "", "", "webhook-signature", false},
+	} {
+		header := http.Header{}
+		for name, value := range map[string]string{
+			"Content-Type": "application/json", "webhook-id": "evt_ABCDEFGHIJKLMNOPQRSTUVWXYZ", "webhook-timestamp": "1795435200",
+			"webhook-signature": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
+		} {
+			if name != c.header {
+				header.Set(name, value)
+			}
+		}
+		found := &faults{TB: t}
+		contracttest.Event(found, header, []byte(strings.Replace(good, c.from, c.to, 1)))
+		if (len(found.seen) == 0) != c.fine {
+			t.Errorf("%s: %v", c.name, found.seen)
+		}
+	}
+}
