@@ -51,7 +51,7 @@ switches it on. Not for production: anybody who reaches the port reads the mails
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", devData, "keep the database in `FOLDER`")
-	config.AddFlags(cmd.Flags(), "listen", "api", "request", "throttle", "password", "log")
+	config.AddFlags(cmd.Flags(), "listen", "api", "request", "throttle", "password", "log", "events")
 	return cmd
 }
 
@@ -67,7 +67,8 @@ func dev(ctx context.Context, c console, cmd *cobra.Command, data string) (err e
 	if err != nil {
 		return err
 	}
-	// Whatever production is configured to, the links lead here.
+	// Whatever production is configured to, the links lead here, and events nowhere else.
+	cfg.Events = cfg.Events.Loopback()
 	cfg.BaseURL = "http://" + l.Addr().String()
 
 	log := logs.New(c.stderr, cfg.Log.Format, cfg.Log.Level)
@@ -85,7 +86,7 @@ func dev(ctx context.Context, c console, cmd *cobra.Command, data string) (err e
 		return errors.Join(err, l.Close())
 	}
 	box := devbox.New(composer, c.now)
-	s, err := newService(core, box, box.Handler())
+	s, err := newService(ctx, core, box, box.Handler())
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

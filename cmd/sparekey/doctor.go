@@ -38,12 +38,13 @@ func newDoctor(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the set-up, and say what to do about it",
-		Long: `Check the database, the clock, the base URL, the sender and the mail server, each
-with a line of what to do when it fails. The exit code is 1 if any failed.
+		Long: `Check the database, the clock, the base URL, the sender, the mail server and the
+targets of events, each with a line of what to do when it fails. The exit code is 1
+if any failed.
 
-It sends no mail, except a test mail with --send-to, and changes nothing: all that
-it writes is a probe, to see that the database takes it. It may run beside
-sparekey serve; give it the same environment.`,
+It sends no mail, except a test mail with --send-to, and no event, and changes
+nothing: all that it writes is a probe, to see that the database takes it. It may
+run beside sparekey serve; give it the same environment.`,
 		Example: `  sparekey doctor
   sparekey doctor --send-to me@example.com`,
 		Args: takes(),
@@ -65,7 +66,7 @@ sparekey serve; give it the same environment.`,
 	}
 	cmd.Flags().StringVar(&sendTo, "send-to", "", "send a test mail to `ADDRESS`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
-	config.AddFlags(cmd.Flags(), "database", "base_url", "mail")
+	config.AddFlags(cmd.Flags(), "database", "base_url", "mail", "events")
 	return cmd
 }
 
@@ -80,9 +81,19 @@ func examine(ctx context.Context, c console, cfg *config.Config, to *reset.Addre
 		{"sender", d.sender},
 		{"mail server", d.mailServer},
 	}
+	targets, err := eventChecks(cfg, c.now)
+	if err != nil {
+		return err
+	}
+	checks = append(checks, targets...)
 	if to != nil {
 		checks = append(checks, check{"test mail", func(ctx context.Context) (string, error) { return d.testMail(ctx, *to) }})
 	}
+	return runChecks(ctx, c.stdout, checks, asJSON)
+}
+
+// runChecks runs checks and tells what each found as soon as it has.
+func runChecks(ctx context.Context, w io.Writer, checks []check, asJSON bool) error {
 	var findings []finding
 	healthy := true
 	for _, ch := range checks {
@@ -95,12 +106,12 @@ func examine(ctx context.Context, c console, cfg *config.Config, to *reset.Addre
 		if asJSON {
 			continue
 		}
-		if err := f.print(c.stdout); err != nil {
+		if err := f.print(w); err != nil {
 			return err
 		}
 	}
 	if asJSON {
-		if err := printJSON(c.stdout, findings); err != nil {
+		if err := printJSON(w, findings); err != nil {
 			return err
 		}
 	}

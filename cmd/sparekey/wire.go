@@ -77,7 +77,7 @@ type service struct {
 
 // newService wires the service: store, directory, mailer, domain, outbox, API,
 // pages, server, in this order. dev may be nil.
-func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error) {
+func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Handler) (*service, error) {
 	cfg := c.cfg
 	base, err := url.Parse(cfg.BaseURL)
 	if err != nil {
@@ -98,7 +98,10 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 	if c.store.turns != nil {
 		courier.ShareTurns(c.store.turns)
 	}
-	work, err := c.store.newOutbox(courier, outbox.Options{Workers: cfg.Outbox.Workers, Now: c.now, Log: c.log})
+	if err := c.announce(ctx, resets, courier); err != nil {
+		return nil, err
+	}
+	work, err := c.store.newOutbox(courier, outbox.Options{Workers: cfg.Outbox.Workers, Targets: cfg.Events.Targets, Now: c.now, Log: c.log})
 	if err != nil {
 		return nil, err
 	}

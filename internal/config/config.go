@@ -10,7 +10,11 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"net/url"
+	"slices"
 	"time"
+
+	"github.com/sparekey/sparekey/internal/reset"
 )
 
 // Config is what is in force. Its values are within the limits that the table
@@ -39,6 +43,7 @@ type Config struct {
 	Log      Log
 	Shutdown Shutdown
 	Outbox   Outbox
+	Events   Events
 
 	values []Value
 }
@@ -143,6 +148,39 @@ type Shutdown struct {
 type Outbox struct {
 	// Workers is how many entries are worked on at once.
 	Workers int
+}
+
+// Events is about telling applications.
+type Events struct {
+	// Targets are the URLs that are told.
+	Targets []string
+	// Types are what they are told of.
+	Types []reset.EventType
+	// AllowPrivate are the networks that targets may be in besides the Internet.
+	AllowPrivate []netip.Prefix
+	// SecretVersion counts how often the targets' secrets were changed; those of
+	// this version and of the one before sign.
+	SecretVersion int
+	// Secrets sign besides.
+	Secrets []EventSecret
+}
+
+// EventSecret is a secret of the operator's own for a target.
+type EventSecret struct {
+	Target string
+	Secret Secret // whsec_ and base64
+}
+
+// String hides the secret.
+func (s EventSecret) String() string { return s.Secret.String() }
+
+// Loopback returns the events with those targets alone that are on this machine.
+func (e Events) Loopback() Events {
+	e.Targets = slices.DeleteFunc(slices.Clone(e.Targets), func(target string) bool {
+		u, err := url.Parse(target)
+		return err != nil || !isLoopback(u.Hostname())
+	})
+	return e
 }
 
 // Value is one setting as it is in force.

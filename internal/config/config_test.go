@@ -20,6 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/reset"
 )
 
 // write puts a configuration file into a folder of its own and returns its path.
@@ -78,6 +79,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		Log:      config.Log{Format: "json", Level: slog.LevelInfo},
 		Shutdown: config.Shutdown{Timeout: 30 * time.Second},
 		Outbox:   config.Outbox{Workers: 48},
+		Events:   config.Events{Types: reset.EventTypes, SecretVersion: 1},
 	}
 	got := load(t, config.Source{})
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Config{})); diff != "" {
@@ -119,6 +121,14 @@ http:
 log: {format: text, level: debug}
 shutdown: {delay: 7s, timeout: 5s}
 outbox: {workers: 10}
+events:
+  targets: ["HTTPS://App.example.com", "http://localhost:9000/Hooks?a=b=c"]
+  types: [request.failed, password.reset]
+  allow_private: ["127.0.0.1", "10.0.0.0/8"]
+  secret_version: 3
+  secrets:
+    - https://app.example.com/=whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+    - http://localhost:9000/Hooks?a=b=c=whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA==
 `)
 	want := &config.Config{
 		Database: config.Database{Path: "/var/lib/x.db"}, DatabasePassword: "secret", DatabaseConnections: 20,
@@ -143,6 +153,16 @@ outbox: {workers: 10}
 		Log:      config.Log{Format: "text", Level: slog.LevelDebug},
 		Shutdown: config.Shutdown{Delay: 7 * time.Second, Timeout: 5 * time.Second},
 		Outbox:   config.Outbox{Workers: 10},
+		Events: config.Events{
+			Targets:       []string{"https://app.example.com/", "http://localhost:9000/Hooks?a=b=c"},
+			Types:         []reset.EventType{reset.EventRequestFailed, reset.EventPasswordReset},
+			AllowPrivate:  []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")},
+			SecretVersion: 3,
+			Secrets: []config.EventSecret{
+				{Target: "https://app.example.com/", Secret: "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+				{Target: "http://localhost:9000/Hooks?a=b=c", Secret: "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=="},
+			},
+		},
 	}
 	got := load(t, config.Source{File: path})
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Config{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
@@ -377,5 +397,16 @@ func TestSecretsAreHiddenHoweverPrinted(t *testing.T) {
 	config.AddFlags(&none)
 	if none.Lookup("mail-smtp") != nil {
 		t.Error("a secret has a flag")
+	}
+}
+
+// TestTargetsOnThisMachine: sparekey dev tells no others.
+func TestTargetsOnThisMachine(t *testing.T) {
+	t.Parallel()
+	all := []string{"https://app.example.com/", "http://localhost:9000/", "https://127.0.0.1/", "https://10.0.0.1/", "http://[::1]:1/", "https://localhost.example.com/"}
+	e := config.Events{Targets: all}
+	want := []string{"http://localhost:9000/", "https://127.0.0.1/", "http://[::1]:1/"}
+	if got := e.Loopback().Targets; !slices.Equal(got, want) || len(e.Targets) != len(all) {
+		t.Errorf("got %q of %q, want %q", got, e.Targets, want)
 	}
 }

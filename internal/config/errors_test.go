@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +127,28 @@ func TestValuesThatDoNotFit(t *testing.T) {
 		{"mail.smtp", " ", "is empty"},
 		{"database_password", " ", "is empty"},
 		{"database_connections", "5", "is out of range"},
+		{"events.targets", "app.example.com", "holds an entry that does not begin with https://"},
+		{"events.targets", "https://a.test,ftp://b.test", "holds an entry that does not begin with https://"},
+		{"events.targets", "https://u:p@a.test", "holds an entry that must not have a user name or password in it"},
+		{"events.targets", "https://a.test/#x", "holds an entry that has a fragment"},
+		{"events.targets", "https://a.test/a b", "holds an entry that has a space or a control character"},
+		{"events.targets", "http://a.test", "holds an entry that must be https: whoever is between could read it"},
+		{"events.targets", "http://10.0.0.1", "holds an entry that must be https: whoever is between could read it"},
+		{"events.targets", "http://localhost.", "holds an entry that has a host that is neither a name (in its xn-- form) nor an IP address"},
+		{"events.targets", "http://2130706433/", "holds an entry that has a number for a host: write the address as 192.0.2.1"},
+		{"events.targets", "http://0x7f.1/", "holds an entry that has a number for a host: write the address as 192.0.2.1"},
+		{"events.targets", "https://a.0x7F/", "holds an entry that has a number for a host: write the address as 192.0.2.1"},
+		{"events.targets", "https://127.1/", "holds an entry that has a number for a host: write the address as 192.0.2.1"},
+		{"events.targets", "https://0177.0.0.01/", "holds an entry that has a number for a host: write the address as 192.0.2.1"},
+		{"events.targets", "https://a.test/,HTTPS://A.test", "holds an entry twice"},
+		{"events.targets", manyTargets(17), "holds too many entries"},
+		{"events.types", "password.reset,password.changed", "holds an entry that is no type of event"},
+		{"events.allow_private", "localhost", "holds an entry that is not a network"},
+		{"events.secret_version", "0", "is out of range"},
+		{"events.secrets", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "holds an entry that is not of the form URL=whsec_…"},
+		{"events.secrets", "a.test=whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "holds an entry whose URL does not begin with https://"},
+		{"events.secrets", "https://a.test=whsec_AAAA", "holds an entry whose secret is not 24 to 64 bytes in base64 after whsec_"},
+		{"events.secrets", "https://a.test=whsec_canary", "holds an entry whose secret is not 24 to 64 bytes in base64 after whsec_"},
 	}
 	all := map[string]config.Setting{}
 	for _, s := range config.Settings() {
@@ -147,6 +170,14 @@ func TestValuesThatDoNotFit(t *testing.T) {
 	}
 }
 
+func manyTargets(n int) string {
+	targets := make([]string, n)
+	for i := range targets {
+		targets[i] = fmt.Sprintf("https://app%d.example.com/", i)
+	}
+	return strings.Join(targets, ",")
+}
+
 func TestValuesAtTheEdgeFit(t *testing.T) {
 	t.Parallel()
 	for _, entry := range []string{
@@ -154,6 +185,7 @@ func TestValuesAtTheEdgeFit(t *testing.T) {
 		"LISTEN=[::1]:0", "LISTEN=reset.example.com:443", "HASH_MEMORY=1048576", "HASH_TIME=2", "HASH_PARALLELISM=16",
 		"REQUEST_TTL=1m", "REQUEST_TTL=24h", "PASSWORD_MIN_LENGTH=8", "PASSWORD_MAX_LENGTH=4096", "MAIL_CONNECTIONS=64",
 		"OUTBOX_WORKERS=256", "API_REQUIRE_KEY=FALSE", "LOG_LEVEL=WARN", "DATABASE=sqlite:a b?.db", "API_CORS_ORIGINS=http://[::1]:3000",
+		"EVENTS_TARGETS=" + manyTargets(16), "EVENTS_TARGETS=https://192.0.2.1:8443", "EVENTS_TARGETS=https://10.example.com", "EVENTS_TYPES=password.reset",
 	} {
 		if got := faults(t, config.Source{Environ: []string{"SPAREKEY_" + entry}}); got != nil {
 			t.Errorf("%s: %q", entry, got)
@@ -194,6 +226,14 @@ func TestFilesThatDoNotFit(t *testing.T) {
 		{
 			"lengths that exclude each other", "password: {min_length: 80, max_length: 64}",
 			[]string{"password.min_length is above password.max_length, so that no password would do; lower password.min_length or raise password.max_length"},
+		},
+		{
+			"a target on this machine that nobody allowed", "events: {targets: ['http://localhost:9000'], allow_private: [10.0.0.0/8]}",
+			[]string{"events.targets has an http target on this machine, and events.allow_private lists no loopback address; write events.allow_private: 127.0.0.1, or use https"},
+		},
+		{
+			"a secret for nobody", "events: {targets: ['https://a.test'], secrets: ['https://b.test=whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA']}",
+			[]string{"events.secrets has a secret for a URL that events.targets does not list; write the URL as it is there, or take the entry out"},
 		},
 	}
 	for _, tt := range tests {

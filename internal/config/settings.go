@@ -25,7 +25,7 @@ const maxHashes = 1024
 func Settings() []Setting {
 	var all []Setting
 	for _, section := range [][]Setting{
-		serviceSettings(), mailSettings(), apiSettings(), hashSettings(), limitSettings(), operationSettings(),
+		serviceSettings(), mailSettings(), apiSettings(), hashSettings(), limitSettings(), operationSettings(), eventSettings(),
 	} {
 		all = append(all, section...)
 	}
@@ -238,11 +238,12 @@ func queue(c *Config) string { return strconv.Itoa(queuePerHash * c.Hash.Concurr
 
 // crossFaults checks what concerns two settings at once.
 func crossFaults(c *Config) []Fault {
+	faults := eventFaults(c)
 	if c.Password.MaxLength == 0 || c.Password.MinLength <= c.Password.MaxLength {
-		return nil // 0: it has a fault of its own
+		return faults // 0: it has a fault of its own
 	}
-	return []Fault{{
+	return append(faults, Fault{
 		Path: "password.min_length", Problem: "is above password.max_length, so that no password would do",
 		Fix: "lower password.min_length or raise password.max_length",
-	}}
+	})
 }
