@@ -116,7 +116,7 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 	server := httpserver.New(httpserver.Options{
 		API:   httpserver.Surface{Handler: api, Refuse: httpapi.WriteError},
 		Pages: httpserver.Surface{Handler: pages, Refuse: pages.WriteError},
-		Dev:   dev, BasePath: base.Path,
+		Dev:   dev, BasePath: base.Path, Secure: base.Scheme == "https",
 		Delay:       cfg.Shutdown.Delay,
 		MaxInFlight: cfg.HTTP.MaxInFlight,
 		Ready:       c.store.ready, WithRequestID: logs.WithRequestID,

@@ -45,6 +45,9 @@ type Options struct {
 	// BasePath is the path of the base URL, such as "/auth", or empty. Requests
 	// are taken with it and without, since some proxies strip it and some do not.
 	BasePath string
+	// Secure says that people reach the service by https: every answer then tells
+	// browsers to come by nothing else.
+	Secure bool
 	// Delay is for how long Serve goes on serving after its context has ended.
 	// Meanwhile /readyz says no and every answer ends its connection, so that a
 	// proxy in front turns to other replicas and has no connection left that could
