@@ -66,6 +66,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 	want := &config.Config{
 		Database: config.Database{Path: ".sparekey/sparekey.db"}, DatabaseConnections: 16,
 		Listen:   "127.0.0.1:8080",
+		TLS:      config.TLS{ACMEDirectory: "https://acme-v02.api.letsencrypt.org/directory"},
 		Mail:     config.Mail{Connections: 8},
 		API:      config.API{RequireKey: true, MaxAddresses: 10, MaxBulk: 5000},
 		Request:  config.Request{TTL: time.Hour},
@@ -102,6 +103,15 @@ database_password: secret
 database_connections: 20
 listen: ":80"
 base_url: HTTPS://Reset.Example.com:8443/a/b//
+tls:
+  certificate: ""
+  key: ""
+  autocert: [Reset.Example.com, www.example.com]
+  cache: /var/lib/acme
+  acme_directory: https://acme.example.com/directory
+  acme_email: ops@example.com
+  acme_terms: true
+  redirect_listen: ":81"
 mail:
   smtp: smtps://u:p@mx.example.com
   from: '"Example, Inc." <noreply@example.com>'
@@ -123,6 +133,10 @@ outbox: {workers: 10}
 		Database: config.Database{Path: "/var/lib/x.db"}, DatabasePassword: "secret", DatabaseConnections: 20,
 		Listen:  ":80",
 		BaseURL: "https://reset.example.com:8443/a/b",
+		TLS: config.TLS{
+			Autocert: []string{"reset.example.com", "www.example.com"}, Cache: "/var/lib/acme",
+			ACMEDirectory: "https://acme.example.com/directory", ACMEEmail: "ops@example.com", ACMETerms: true, RedirectListen: ":81",
+		},
 		Mail: config.Mail{
 			SMTP: "smtps://u:p@mx.example.com", From: `"Example, Inc." <noreply@example.com>`,
 			ServiceName: "The Example", Connections: 2,
