@@ -345,6 +345,30 @@ func TestSecretFromFile(t *testing.T) {
 	}
 }
 
+// Whatever is secret can be read from a file, and is hidden then too.
+func TestEverySecretComesFromAFile(t *testing.T) {
+	t.Parallel()
+	secrets := 0
+	for _, s := range config.Settings() {
+		if !s.Secret {
+			continue
+		}
+		secrets++
+		path := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(path, []byte(s.Example+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg := load(t, config.Source{Environ: []string{s.EnvFile() + "=" + path}})
+		want := config.Value{Path: s.Path, Value: "[hidden]", Source: "environment " + s.EnvFile()}
+		if diff := cmp.Diff(want, value(t, cfg, s.Path)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if secrets < 2 {
+		t.Errorf("there are %d secrets", secrets)
+	}
+}
+
 // PostgreSQL's address is shown without its password, wherever it stands in it.
 func TestPostgresIsShownWithoutItsPassword(t *testing.T) {
 	t.Parallel()
