@@ -94,7 +94,7 @@ func (w *world) overTLS(t *testing.T, j *jail) {
 		t.Helper()
 		certificate, key := authority.Good(t, "reset.example.com").Write(t, j.Secrets)
 		for _, path := range []string{certificate, key} {
-			if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // nobody has to read it
+			if err := os.Chmod(path, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -131,7 +131,7 @@ func deployed(t *testing.T, w *world, j *jail) (secrets []string) {
 	}
 	keep := func(name, secret string) {
 		path := filepath.Join(j.Secrets, strings.ToLower(name))
-		if err := os.WriteFile(path, []byte(secret+"\n"), 0o444); err != nil { //nolint:gosec // nobody has to read it
+		if err := os.WriteFile(path, []byte(secret+"\n"), 0o444); err != nil {
 			t.Fatal(err)
 		}
 		delete(settings, name)
@@ -149,7 +149,7 @@ func deployed(t *testing.T, w *world, j *jail) (secrets []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(j.Secrets, "ca.pem"), authority, 0o444); err != nil { //nolint:gosec // nobody has to read it
+	if err := os.WriteFile(filepath.Join(j.Secrets, "ca.pem"), authority, 0o444); err != nil {
 		t.Fatal(err)
 	}
 	query.Set("ca", "/secrets/ca.pem")

@@ -51,7 +51,7 @@ func newJail(t *testing.T) *jail {
 		Become: os.Geteuid() == 0,
 	}
 	for _, folder := range []string{j.Root, j.Data, j.Secrets, filepath.Join(j.Root, "data"), filepath.Join(j.Root, "secrets")} {
-		if err := os.Mkdir(folder, 0o755); err != nil { //nolint:gosec // nobody has to get in
+		if err := os.Mkdir(folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -59,10 +59,10 @@ func newJail(t *testing.T) *jail {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(j.Root, "sparekey"), program, 0o555); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(filepath.Join(j.Root, "sparekey"), program, 0o555); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(j.Data, 0o700); err != nil { //nolint:gosec // a folder
+	if err := os.Chmod(j.Data, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if j.Become {
@@ -70,7 +70,7 @@ func newJail(t *testing.T) *jail {
 			t.Fatal(err)
 		}
 		for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) { // nobody has to get there
-			if err := os.Chmod(d, 0o755); err != nil { //nolint:gosec // a folder
+			if err := os.Chmod(d, 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -182,8 +182,8 @@ func filter(calls, families []uint32) error {
 		program = append(program, unix.SockFilter{Code: equal, K: family, Jf: 1}, unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW})
 	}
 	program = append(program, unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_KILL_PROCESS})
-	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]} //nolint:gosec // some hundred
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, 1 /* SECCOMP_SET_MODE_FILTER */, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog))) //nolint:gosec // as the kernel wants it
+	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, 1 /* SECCOMP_SET_MODE_FILTER */, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
 	if errno != 0 {
 		return errno
 	}

@@ -30,7 +30,7 @@ func shown(t *testing.T, address, host string, roots *x509.CertPool) (*x509.Cert
 		return nil, err
 	}
 	defer func() { _ = conn.Close() }()
-	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0], nil //nolint:forcetypeassert // a tls.Dialer makes these
+	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
 }
 
 // TestAutocert: the binary, set up as the documentation says, gets a certificate
@@ -46,7 +46,7 @@ func TestAutocert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	authority := acmetest.Start(t, port, 90*24*time.Hour)
+	authority := acmetest.Start(t, port, 90*24)
 	dir := t.TempDir()
 	trusted := filepath.Join(dir, "authorities.pem")
 	if err := os.WriteFile(trusted, authority.PEM(), 0o600); err != nil {

@@ -21,22 +21,22 @@ func (d *doctorsBag) certificate(ctx context.Context) (string, error) {
 
 func (d *doctorsBag) certificateFiles() (string, error) {
 	t := d.cfg.TLS
-	pair, _, err := certs.ReadPair(t.Certificate, t.Key)
+	pair, err := certs.ReadPair(t.Certificate, t.Key)
 	if err != nil {
 		return "", hintf(err, "%s", pairHint)
 	}
 	if err := onlyOurs(t.Key, 0o007); err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("that in %s is good until %s", t.Certificate, pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	note := ""
 	for _, p := range certs.Problems(pair.Leaf, hostOf(d.cfg.BaseURL), d.now()) {
 		if p.Event == certs.OtherName && len(d.cfg.HTTP.TrustedProxies) > 0 {
-			text += " (note: it is not for the host of base_url, which is right only if the proxy in front calls by its name)"
+			note = " (note: it is not for the host of base_url, which is right only if the proxy in front calls by its name)"
 			continue
 		}
 		return "", hintf(errors.New(p.Text), "%s", p.Hint)
 	}
-	return text, nil
+	return fmt.Sprintf("that in %s is good until %s%s", t.Certificate, pair.Leaf.NotAfter.UTC().Format(time.RFC3339), note), nil
 }
 
 // autocert looks at what was fetched before, and whether the authority can be

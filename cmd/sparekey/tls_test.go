@@ -14,6 +14,12 @@ import (
 	"github.com/sparekey/sparekey/internal/mail/smtptest"
 )
 
+// answer is what a test looks at of one.
+type answer struct {
+	status, http int
+	header       http.Header
+}
+
 // TestServeTLS: with a certificate the service speaks TLS by itself, tells
 // browsers to stay with it on every answer, and sends those who come without to it.
 func TestServeTLS(t *testing.T) {
@@ -33,7 +39,7 @@ func TestServeTLS(t *testing.T) {
 		Timeout:       20 * time.Second,
 	}
 	defer client.CloseIdleConnections()
-	ask := func(method, address, body string) *http.Response {
+	ask := func(method, address, body string) answer {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 		if err != nil {
@@ -51,7 +57,7 @@ func TestServeTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return resp
+		return answer{resp.StatusCode, resp.ProtoMajor, resp.Header}
 	}
 	const api = "/api/1.0/reset-password/"
 	for _, tt := range []struct {
@@ -70,20 +76,17 @@ func TestServeTLS(t *testing.T) {
 		{http.MethodGet, "/readyz", "", http.StatusOK},
 	} {
 		resp := ask(tt.method, "https://"+address+tt.path, tt.body)
-		if hsts := resp.Header.Get("Strict-Transport-Security"); hsts != "max-age=31536000" || resp.ProtoMajor != 2 {
-			t.Errorf("%s %s: %s %s with HSTS %q", tt.method, tt.path, resp.Proto, resp.Status, hsts)
-		}
-		if resp.StatusCode != tt.status {
-			t.Errorf("%s %s: %s, want %d", tt.method, tt.path, resp.Status, tt.status)
+		if hsts := resp.header.Get("Strict-Transport-Security"); hsts != "max-age=31536000" || resp.http != 2 || resp.status != tt.status {
+			t.Errorf("%s %s: %d by HTTP/%d with HSTS %q, want %d", tt.method, tt.path, resp.status, resp.http, hsts, tt.status)
 		}
 	}
 
 	plain := "http://" + redirecting(t, p)
-	if resp := ask(http.MethodGet, plain+"/forgot", ""); resp.Header.Get("Location") != testBaseURL+"/forgot" {
-		t.Errorf("without TLS: %s, to %q", resp.Status, resp.Header.Get("Location"))
+	if resp := ask(http.MethodGet, plain+"/forgot", ""); resp.header.Get("Location") != testBaseURL+"/forgot" {
+		t.Errorf("without TLS: %d, to %q", resp.status, resp.header.Get("Location"))
 	}
-	if resp := ask(http.MethodPost, plain+api+"request", `{"email":["ada@example.test"]}`); resp.StatusCode != http.StatusBadRequest {
-		t.Errorf("the API without TLS: %s", resp.Status)
+	if resp := ask(http.MethodPost, plain+api+"request", `{"email":["ada@example.test"]}`); resp.status != http.StatusBadRequest {
+		t.Errorf("the API without TLS: %d", resp.status)
 	}
 	client.CloseIdleConnections()
 	if code := p.end(t); code != exitOK {

@@ -44,7 +44,7 @@ func port(t *testing.T, l net.Listener) int {
 func TestACME(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
-	authority := acmetest.Start(t, port(t, l), 90*24*time.Hour)
+	authority := acmetest.Start(t, port(t, l), 90*24)
 	j, cache := newJournal(), filepath.Join(t.TempDir(), "acme")
 	a := newACME(t, authority, j, cache)
 	address := speak(t, l, a.TLSConfig())
@@ -130,7 +130,7 @@ func TestACMEFails(t *testing.T) {
 	if err := closed.Close(); err != nil {
 		t.Fatal(err)
 	}
-	authority := acmetest.Start(t, nobody, time.Hour)
+	authority := acmetest.Start(t, nobody, 1)
 	for name, change := range map[string]func(*certs.ACMEOptions){
 		"it cannot see us":        func(*certs.ACMEOptions) {},
 		"it is not there":         func(o *certs.ACMEOptions) { o.Directory = "https://" + closed.Addr().String() + "/dir" },

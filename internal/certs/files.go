@@ -43,35 +43,54 @@ type Files struct {
 // OpenFiles reads the pair. Its error is for the operator.
 func OpenFiles(o FilesOptions) (*Files, error) {
 	f := &Files{o: o, reminder: reminder{log: o.Log}}
-	pair, seen, err := ReadPair(o.Certificate, o.Key)
+	files, err := readFiles(o.Certificate, o.Key)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := files.pair()
 	if err != nil {
 		return nil, err
 	}
 	f.current.Store(pair)
-	f.seen = seen
+	f.seen = files.digest()
 	return f, nil
 }
 
-// ReadPair reads a certificate and its key. The digest is that of both files; it
-// is zero if they could not be read.
-func ReadPair(certificate, key string) (pair *tls.Certificate, digest [sha256.Size]byte, err error) {
-	certPEM, err := read(certificate)
+// ReadPair reads a certificate and its key.
+func ReadPair(certificate, key string) (*tls.Certificate, error) {
+	files, err := readFiles(certificate, key)
 	if err != nil {
-		return nil, digest, fmt.Errorf("read the certificate: %w", err)
+		return nil, err
 	}
-	keyPEM, err := read(key)
-	if err != nil {
-		return nil, digest, fmt.Errorf("read the key of the certificate: %w", err)
+	return files.pair()
+}
+
+// contents are what is in the two files.
+type contents struct{ certificate, key []byte }
+
+func readFiles(certificate, key string) (c contents, err error) {
+	if c.certificate, err = read(certificate); err != nil {
+		return c, fmt.Errorf("read the certificate: %w", err)
 	}
-	digest = sha256.Sum256(bytes.Join([][]byte{certPEM, keyPEM}, []byte{0}))
-	made, err := tls.X509KeyPair(certPEM, keyPEM)
+	if c.key, err = read(key); err != nil {
+		return c, fmt.Errorf("read the key of the certificate: %w", err)
+	}
+	return c, nil
+}
+
+func (c contents) digest() [sha256.Size]byte {
+	return sha256.Sum256(bytes.Join([][]byte{c.certificate, c.key}, []byte{0}))
+}
+
+func (c contents) pair() (*tls.Certificate, error) {
+	made, err := tls.X509KeyPair(c.certificate, c.key)
 	if err != nil {
-		if bytes.Contains(keyPEM, []byte("ENCRYPTED")) {
+		if bytes.Contains(c.key, []byte("ENCRYPTED")) {
 			err = errors.New("the key has a passphrase")
 		}
-		return nil, digest, fmt.Errorf("the certificate and its key do not fit: %w", err)
+		return nil, fmt.Errorf("the certificate and its key do not fit: %w", err)
 	}
-	return &made, digest, nil
+	return &made, nil
 }
 
 func read(path string) ([]byte, error) {
@@ -120,16 +139,19 @@ func (f *Files) Watch(ctx context.Context, reload <-chan os.Signal) {
 // look takes a new pair if there is one that is better than the old. Of what is
 // wrong the log is told once; if asked, every time.
 func (f *Files) look(ctx context.Context, asked bool) {
-	pair, seen, err := ReadPair(f.o.Certificate, f.o.Key)
-	news := seen != f.seen || f.failed != ""
-	if seen == [sha256.Size]byte{} {
-		news = err.Error() != f.failed
-		f.failed = err.Error()
-	} else {
-		f.seen, f.failed = seen, ""
+	files, err := readFiles(f.o.Certificate, f.o.Key)
+	seen, failed := files.digest(), ""
+	if err != nil {
+		seen, failed = f.seen, err.Error()
 	}
+	news := seen != f.seen || failed != f.failed
+	f.seen, f.failed = seen, failed
 	if !news && !asked {
 		return
+	}
+	var pair *tls.Certificate
+	if err == nil {
+		pair, err = files.pair()
 	}
 	now := f.o.Now()
 	if err == nil && !good(pair.Leaf, now) && good(f.Leaf(), now) {

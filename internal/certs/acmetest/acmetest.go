@@ -15,7 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/letsencrypt/pebble/v2/ca"
 	"github.com/letsencrypt/pebble/v2/db"
@@ -59,8 +58,8 @@ func (a *Authority) Orders() int { return int(a.orders.Load()) }
 var quicken sync.Once
 
 // Start starts an authority that looks for every host at that port of this
-// machine, until the test ends. What it issues is good for life.
-func Start(t testing.TB, port int, life time.Duration) *Authority {
+// machine, until the test ends. What it issues is good for that many hours.
+func Start(t testing.TB, port int, hours uint64) *Authority {
 	t.Helper()
 	quicken.Do(func() {
 		// It would wait for up to 15 seconds before it looks, to teach clients patience. What
@@ -69,7 +68,7 @@ func Start(t testing.TB, port int, life time.Duration) *Authority {
 	})
 	quiet := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
-	profiles := map[string]ca.Profile{"default": {Description: "for tests", ValidityPeriod: uint64(life / time.Second)}}
+	profiles := map[string]ca.Profile{"default": {Description: "for tests", ValidityPeriod: hours * 3600}}
 	issuer := ca.New(quiet, store, "", "ecdsa", 0, 1, profiles)
 	looker := va.New(quiet, 1, port, true, nameServer(t), store)
 	front := wfe.New(quiet, store, looker, issuer, []string{"acme.example.test"}, true, false, 1, 1)
