@@ -20,6 +20,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/sparekey/sparekey/internal/certs/acmetest"
 	"github.com/sparekey/sparekey/internal/store/postgres/pgtest"
 )
 
@@ -27,6 +28,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if spec := os.Getenv(jailEnv); spec != "" {
+		fmt.Fprintln(os.Stderr, "the jail:", enterJail(spec))
+		os.Exit(125)
+	}
 	dir, err := os.MkdirTemp("", "sparekey-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -59,7 +64,7 @@ func leaks() (err error) {
 	http.DefaultClient.CloseIdleConnections()
 	client.CloseIdleConnections()
 	for deadline := time.Now().Add(patience); ; {
-		if err = goleak.Find(); err == nil || time.Now().After(deadline) {
+		if err = goleak.Find(goleak.IgnoreTopFunction(acmetest.Unending)); err == nil || time.Now().After(deadline) {
 			return err
 		}
 	}
@@ -151,12 +156,15 @@ func start(t *testing.T, env []string, args ...string) *server {
 // startProgram starts a build of the service.
 func startProgram(t *testing.T, program string, env []string, args ...string) *server {
 	t.Helper()
-	s := &server{
-		cmd:    exec.Command(program, args...),
-		output: &output{changed: make(chan struct{})},
-		ended:  make(chan struct{}),
-	}
-	s.cmd.Env = env
+	cmd := exec.Command(program, args...)
+	cmd.Env = env
+	return startCommand(t, cmd)
+}
+
+// startCommand starts the service in a way of the caller's.
+func startCommand(t *testing.T, cmd *exec.Cmd) *server {
+	t.Helper()
+	s := &server{cmd: cmd, output: &output{changed: make(chan struct{})}, ended: make(chan struct{})}
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -169,7 +177,7 @@ func startProgram(t *testing.T, program string, env []string, args ...string) *s
 		s.end(t, syscall.SIGTERM)
 		if t.Failed() {
 			text, _ := s.output.look()
-			t.Logf("%s printed:\n%s", args[0], last(text, 8000))
+			t.Logf("%s printed:\n%s", cmd, last(text, 8000))
 		}
 	})
 	return s

@@ -86,7 +86,7 @@ func dev(ctx context.Context, c console, cmd *cobra.Command, data string) (err e
 		return errors.Join(err, l.Close())
 	}
 	box := devbox.New(composer, c.now)
-	s, err := newService(ctx, core, box, box.Handler())
+	s, err := newService(ctx, core, box, box.Handler(), nil)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -108,7 +108,7 @@ func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
 			hint:  "write --listen 127.0.0.1:PORT, or use: sparekey serve", code: exitUsage,
 		}
 	}
-	return listen(ctx, address)
+	return listen(ctx, address, "listen")
 }
 
 // prepareDemo adds the demo users that are missing and makes a key for this run.

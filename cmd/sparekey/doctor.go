@@ -38,9 +38,9 @@ func newDoctor(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the set-up, and say what to do about it",
-		Long: `Check the database, the clock, the base URL, the sender, the mail server and the
-targets of events, each with a line of what to do when it fails. The exit code is 1
-if any failed.
+		Long: `Check the database, the clock, the base URL, the sender, the mail server and, where
+there are any, the certificate and the targets of events, each with a line of what
+to do when it fails. The exit code is 1 if any failed.
 
 It sends no mail, except a test mail with --send-to, and no event, and changes
 nothing: all that it writes is a probe, to see that the database takes it. It may
@@ -66,7 +66,7 @@ run beside sparekey serve; give it the same environment.`,
 	}
 	cmd.Flags().StringVar(&sendTo, "send-to", "", "send a test mail to `ADDRESS`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
-	config.AddFlags(cmd.Flags(), "database", "base_url", "mail", "events")
+	config.AddFlags(cmd.Flags(), "database", "base_url", "tls", "mail", "events")
 	return cmd
 }
 
@@ -80,6 +80,9 @@ func examine(ctx context.Context, c console, cfg *config.Config, to *reset.Addre
 		{"base URL", d.baseURL},
 		{"sender", d.sender},
 		{"mail server", d.mailServer},
+	}
+	if cfg.TLS.On() {
+		checks = append(checks, check{"certificate", d.certificate})
 	}
 	targets, err := eventChecks(cfg, c.now)
 	if err != nil {

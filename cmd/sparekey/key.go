@@ -136,13 +136,18 @@ revoked. When a key was last used is exact to the minute.`,
 }
 
 func newKeyRevoke(c console) *cobra.Command {
+	var yes bool
 	cmd := &cobra.Command{
-		Use:     "revoke NAME",
-		Short:   "Make a key useless at once",
-		Long:    `Make a key useless at once, for good. It stays listed.`,
+		Use:   "revoke NAME",
+		Short: "Make a key useless at once",
+		Long: `Make a key useless at once, for good. It stays listed. On a terminal it asks
+first; a script is not asked, so that it can shut off a stolen key at once.`,
 		Example: `  sparekey key revoke my-app`,
 		Args:    takes("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := confirm(cmd.Context(), c, yes, goOnUnasked, fmt.Sprintf("Revoke the key %s?", args[0])); err != nil {
+				return err
+			}
 			return withCore(c, cmd, refuseMissing, func(ctx context.Context, core *core) error {
 				if err := core.keys().Revoke(ctx, args[0]); err != nil {
 					return advise(err, reset.NotFound, "it may be revoked already; "+seeKeys)
@@ -152,6 +157,7 @@ func newKeyRevoke(c console) *cobra.Command {
 			})
 		},
 	}
+	yesFlag(cmd, &yes)
 	dataFlags(cmd)
 	return cmd
 }

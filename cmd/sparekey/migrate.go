@@ -73,5 +73,6 @@ func moveBetween(ctx context.Context, c console, from, to string, password confi
 	if err != nil || target.URL == "" {
 		return usage("--to must be the address of a PostgreSQL database, such as postgres://sparekey_owner@db.example.com/sparekey")
 	}
+	warnOfPassword(c, "--to", target)
 	return move(ctx, c, source, target, password)
 }

@@ -96,17 +96,22 @@ func listRequests(ctx context.Context, core *core, limit int) ([]requestRow, err
 }
 
 func newRequestRevoke(c console) *cobra.Command {
+	var yes bool
 	cmd := &cobra.Command{
 		Use:   "revoke REF",
 		Short: "Make a mailed link useless",
 		Long: `Make a mailed link useless before it is used. REF is the number that request list
-shows. The user may ask for another; to prevent that see: sparekey user disable`,
+shows. The user may ask for another; to prevent that see: sparekey user disable
+On a terminal it asks first; a script is not asked.`,
 		Example: `  sparekey request revoke 42`,
 		Args:    takes("REF"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ref, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil || ref < 1 {
 				return usagef(seeRequests, "REF is the number that request list shows")
+			}
+			if err := confirm(cmd.Context(), c, yes, goOnUnasked, fmt.Sprintf("Revoke the request %d?", ref)); err != nil {
+				return err
 			}
 			return withCore(c, cmd, refuseMissing, func(ctx context.Context, core *core) error {
 				err := core.store.Update(ctx, func(tx reset.Tx) error { return tx.CloseRequest(ctx, ref, core.now()) })
@@ -121,6 +126,7 @@ shows. The user may ask for another; to prevent that see: sparekey user disable`
 			})
 		},
 	}
+	yesFlag(cmd, &yes)
 	dataFlags(cmd)
 	return cmd
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -103,7 +104,7 @@ changes the password. Try it without any set-up:
   sparekey dev`,
 		newDev(c), newServe(c),
 		newUser(c), newAccount(c), newKey(c), newRequest(c), newThrottle(c), newEvent(c),
-		newMigrate(c), newDoctor(c), newConfig(c), newVersion(c),
+		newMigrate(c), newDoctor(c), newHealth(c), newConfig(c), newVersion(c),
 	)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(c.stdin)
@@ -138,5 +139,19 @@ func usageErrors(cmd *cobra.Command) {
 
 // load reads the configuration for a command.
 func load(c console, cmd *cobra.Command, defaults map[string]string) (*config.Config, error) {
-	return config.Load(config.Source{Flags: cmd.Flags(), Environ: c.environ, Defaults: defaults})
+	cfg, err := config.Load(config.Source{Flags: cmd.Flags(), Environ: c.environ, Defaults: defaults})
+	if err == nil && cmd.Flags().Changed("database") {
+		warnOfPassword(c, "--database", cfg.Database)
+	}
+	return cfg, err
+}
+
+// warnOfPassword warns of a password in a flag, which every user of the machine
+// can read in the list of processes (OWASP ASVS 13.3).
+func warnOfPassword(c console, flag string, d config.Database) {
+	if u, err := url.Parse(d.URL.Reveal()); err == nil {
+		if _, set := u.User.Password(); set || u.Query().Has("password") {
+			_, _ = fmt.Fprintf(c.stderr, "warning: lists of processes show the password in %s; put it into SPAREKEY_DATABASE_PASSWORD or a file that SPAREKEY_DATABASE_PASSWORD_FILE names\n", flag)
+		}
+	}
 }

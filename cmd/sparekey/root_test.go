@@ -22,6 +22,29 @@ func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
 	}
 }
 
+// TestPasswordsInFlagsAreWarnedOf: an address of PostgreSQL may have one, in both places.
+func TestPasswordsInFlagsAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"postgres://ann:c4nary@127.0.0.1:1/x": true, "postgres://ann@127.0.0.1:1/x?password=c4nary": true,
+		"postgres://ann@127.0.0.1:1/x": false, "sqlite:x.db": false,
+	} {
+		for flag, args := range map[string][]string{
+			"--database": {"config", "--database", address},
+			"--to":       {"migrate", "--from", "sqlite:" + t.TempDir() + "/nowhere.db", "--to", address},
+		} {
+			_, stderr, _ := sparekey(t, console{args: args, environ: environ()})
+			if strings.Contains(stderr, "warning: lists of processes show the password in "+flag+";") != want || strings.Contains(stderr, "c4nary") {
+				t.Errorf("%s %s: %s", flag, address, stderr)
+			}
+		}
+	}
+	_, stderr, _ := sparekey(t, console{args: []string{"config"}, environ: environ("SPAREKEY_DATABASE=postgres://ann:c4nary@127.0.0.1:1/x")})
+	if stderr != "" {
+		t.Errorf("in the environment: %s", stderr)
+	}
+}
+
 // TestNoSecretInFlags: every user of a machine sees what programs were started
 // with (/proc/PID/cmdline), so no flag takes a secret (OWASP ASVS 13.3).
 func TestNoSecretInFlags(t *testing.T) {

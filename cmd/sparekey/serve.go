@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -26,7 +27,9 @@ finishes the requests under way, and after them the mails under way, for
 shutdown.timeout at most; a mail that was cut off goes out after the next start.
 
 Three settings have no default and are needed: base_url, mail.smtp and mail.from.
-Terminate TLS in front of it, and check the set-up first with: sparekey doctor`,
+It speaks TLS if tls.certificate and tls.key, or tls.autocert, are set; otherwise
+have a proxy in front do so. SIGHUP makes it read the certificate again. Check the
+set-up first with: sparekey doctor`,
 		Example: `  SPAREKEY_BASE_URL=https://reset.example.com \
   SPAREKEY_MAIL_SMTP=smtp://user:password@mail.example.com \
   SPAREKEY_MAIL_FROM='Example <noreply@example.com>' \
@@ -61,13 +64,25 @@ func serve(ctx context.Context, c console, cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, core.close()) }()
-	s, err := newService(ctx, core, mailer, nil)
+	certificates, err := openCertificates(cfg, c.now, log)
 	if err != nil {
 		return err
 	}
-	l, err := listen(ctx, cfg.Listen)
+	s, err := newService(ctx, core, mailer, nil, certificates)
 	if err != nil {
 		return err
+	}
+	l, err := listen(ctx, cfg.Listen, "listen")
+	if err != nil {
+		return err
+	}
+	reload, stop := hangups()
+	defer stop()
+	s.reload = reload
+	if cfg.TLS.RedirectListen != "" {
+		if s.plain, err = listen(ctx, cfg.TLS.RedirectListen, "tls.redirect_listen"); err != nil {
+			return errors.Join(err, l.Close())
+		}
 	}
 	return s.run(ctx, l)
 }
@@ -81,11 +96,16 @@ func unlessStopped(ctx context.Context, err error) error {
 	return err
 }
 
-func listen(ctx context.Context, address string) (net.Listener, error) {
+// listen opens an address, which the setting is for.
+func listen(ctx context.Context, address, setting string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrPermission):
 		return nil, hintf(fmt.Errorf("listen on %s: %w", address, err),
-			"something else may be using the port; choose another with --listen HOST:PORT or SPAREKEY_LISTEN")
+			"ports below 1024 need a right: see docs/operate.md about port 443; or set %s to a higher port", setting)
+	case err != nil:
+		return nil, hintf(fmt.Errorf("listen on %s: %w", address, err),
+			"something else may be using the port; set %s to another HOST:PORT", setting)
 	}
 	return l, nil
 }
@@ -95,10 +115,17 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 func (s *service) run(ctx context.Context, l net.Listener) (err error) {
 	letGo, err := s.begin(ctx)
 	if err != nil {
+		if s.plain != nil {
+			err = errors.Join(err, s.plain.Close())
+		}
 		return errors.Join(err, l.Close())
 	}
 	defer letGo()
-	s.log.InfoContext(ctx, "serving", "event", "serve.started", "listen", l.Addr().String(), "base_url", s.cfg.BaseURL, "version", version())
+	doors := []any{"listen", l.Addr().String(), "tls", s.certificates != nil}
+	if s.plain != nil {
+		doors = append(doors, "redirect_listen", s.plain.Addr().String())
+	}
+	s.log.InfoContext(ctx, "serving", append(doors, "event", "serve.started", "base_url", s.cfg.BaseURL, "version", version())...)
 	var tidying sync.WaitGroup
 	tidy, enough := context.WithCancel(ctx)
 	tidying.Go(func() { giveBack(tidy) })
@@ -110,8 +137,10 @@ func (s *service) run(ctx context.Context, l net.Listener) (err error) {
 	})
 	grace, release := graceAfter(tidy, s.cfg.Shutdown.Delay+s.cfg.Shutdown.Timeout)
 	defer release()
+	beside := s.beside(tidy, grace)
 	served := s.server.Serve(ctx, grace, l)
 	enough()
+	served = errors.Join(served, beside())
 	tidying.Wait()
 	s.log.InfoContext(ctx, "stopping", "event", "serve.stopping")
 	stopped := s.outbox.Stop(grace)
@@ -120,6 +149,33 @@ func (s *service) run(ctx context.Context, l net.Listener) (err error) {
 		served = hintf(served, "the callers got no answer; a longer shutdown.timeout lets them finish")
 	}
 	return errors.Join(served, stopped)
+}
+
+// beside follows the certificates and serves the redirects, until ctx ends;
+// wait waits for that.
+func (s *service) beside(ctx, grace context.Context) (wait func() error) {
+	var running sync.WaitGroup
+	var failed error
+	running.Go(func() {
+		if s.certificates != nil {
+			s.certificates.Watch(ctx, s.reload)
+			return
+		}
+		for ctx.Err() == nil {
+			select {
+			case <-s.reload:
+				s.log.InfoContext(ctx, "there is nothing to read again", "event", "serve.hangup")
+			case <-ctx.Done():
+			}
+		}
+	})
+	if s.plain != nil {
+		running.Go(func() { failed = s.redirect.Serve(ctx, grace, s.plain) })
+	}
+	return func() error {
+		running.Wait()
+		return failed
+	}
 }
 
 var errGraceOver = errors.New("shutdown.timeout is over")

@@ -101,17 +101,33 @@ func TestServeToldToStopAtOnce(t *testing.T) {
 // served waits until it serves and returns its address.
 func served(t *testing.T, p *process) string {
 	t.Helper()
+	address, _ := doors(t, p)
+	return address
+}
+
+// redirecting waits until it serves and returns the address that only redirects.
+func redirecting(t *testing.T, p *process) string {
+	t.Helper()
+	_, redirects := doors(t, p)
+	return redirects
+}
+
+func doors(t *testing.T, p *process) (address, redirects string) {
+	t.Helper()
 	for line := range strings.Lines(p.waitFor(t, &p.stderr, `"event":"serve.started"`)) {
-		var entry struct{ Event, Listen string }
+		var entry struct {
+			Event, Listen string
+			Redirect      string `json:"redirect_listen"`
+		}
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Fatalf("a line of the log is no JSON: %v: %s", err, line)
 		}
 		if entry.Event == "serve.started" {
-			return entry.Listen
+			return entry.Listen, entry.Redirect
 		}
 	}
 	t.Fatal("the log does not tell the address")
-	return ""
+	return "", ""
 }
 
 // mailed waits for the nth mail, counting from 1.

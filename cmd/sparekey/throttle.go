@@ -162,21 +162,29 @@ func showKinds(ctx context.Context, c console, core *core, asJSON bool) error {
 
 func newThrottleClear(c console) *cobra.Command {
 	var (
-		who subject
-		all bool
+		who      subject
+		all, yes bool
 	)
 	cmd := &cobra.Command{
 		Use:   "clear",
 		Short: "Free somebody's limits",
 		Long: `Free somebody's limits, so that they may ask again at once. A running service
 that has refused a client lately goes on until the client's next call was to be
-free: seconds for asking, half a minute for wrong ids.`,
+free: seconds for asking, half a minute for wrong ids.
+
+With --all it asks first, since somebody who is flooding is freed too; a script
+has to say --yes.`,
 		Example: `  sparekey throttle clear --address ada@example.com
-  sparekey throttle clear --all`,
+  sparekey throttle clear --all --yes`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if all == who.given() {
 				return usagef("write one of --address, --client, --key, --account, --service and --all", "whose limits is not clear")
+			}
+			if all {
+				if err := confirm(cmd.Context(), c, yes, refuseUnasked, "Free everybody's limits, also those of whoever floods?"); err != nil {
+					return err
+				}
 			}
 			return withCore(c, cmd, refuseMissing, func(ctx context.Context, core *core) error {
 				forget := func(ctx context.Context, tx reset.Tx) (int, error) { return tx.ForgetLimits(ctx, nil) }
@@ -201,6 +209,7 @@ free: seconds for asking, half a minute for wrong ids.`,
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "everybody's")
+	yesFlag(cmd, &yes)
 	who.flags(cmd)
 	return cmd
 }

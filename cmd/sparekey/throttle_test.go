@@ -64,7 +64,7 @@ func TestThrottle(t *testing.T) {
 	is("the address, freed", used("--address", "bob@example.test"), 0, 0)
 	is("the client, not freed", used("--client", "127.0.0.1"), 1, 0)
 	asks(1) // within the minute
-	if out := run("clear", "--all"); out == "freed 0\n" {
+	if out := run("clear", "--all", "--yes"); out == "freed 0\n" {
 		t.Error("there was nothing to clear")
 	}
 	is("the client, freed", used("--client", "127.0.0.1"), 0, 0)

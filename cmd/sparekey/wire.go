@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/directory/builtin"
@@ -73,11 +76,16 @@ type service struct {
 	*core
 	outbox worker
 	server *httpserver.Server
+	// certificates is nil where a proxy in front speaks TLS, or nobody does.
+	certificates certificates
+	reload       <-chan os.Signal // to read them again; nil for never
+	redirect     *httpserver.Redirect
+	plain        net.Listener // for redirect; nil for none
 }
 
 // newService wires the service: store, directory, mailer, domain, outbox, API,
-// pages, server, in this order. dev may be nil.
-func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Handler) (*service, error) {
+// pages, server, in this order. dev and certificates may be nil.
+func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Handler, certificates certificates) (*service, error) {
 	cfg := c.cfg
 	base, err := url.Parse(cfg.BaseURL)
 	if err != nil {
@@ -117,16 +125,23 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	if err != nil {
 		return nil, err
 	}
+	var speak *tls.Config
+	if certificates != nil {
+		speak = certificates.TLSConfig()
+	}
 	server := httpserver.New(httpserver.Options{
 		API:   httpserver.Surface{Handler: api, Refuse: httpapi.WriteError},
 		Pages: httpserver.Surface{Handler: pages, Refuse: pages.WriteError},
-		Dev:   dev, BasePath: base.Path,
+		Dev:   dev, BasePath: base.Path, Secure: base.Scheme == "https", TLS: speak,
 		Delay:       cfg.Shutdown.Delay,
 		MaxInFlight: cfg.HTTP.MaxInFlight,
 		Ready:       c.store.ready, WithRequestID: logs.WithRequestID,
 		Now: c.now, Log: c.log,
 	})
-	return &service{core: c, outbox: work, server: server}, nil
+	return &service{
+		core: c, outbox: work, server: server,
+		certificates: certificates, redirect: httpserver.NewRedirect(base, httpapi.WriteError, c.log),
+	}, nil
 }
 
 // limitsOf are the limits as they are configured. A key is believed ten times as

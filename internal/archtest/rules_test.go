@@ -27,6 +27,7 @@ var rooms = map[string]kind{
 	"client":         core,
 	"internal/reset": core,
 
+	"internal/certs":      adapter,
 	"internal/config":     adapter,
 	"internal/httpapi":    adapter,
 	"internal/httpserver": adapter,
@@ -72,9 +73,9 @@ var reserved = []struct {
 		"SMTP belongs into internal/mail; ask through reset's interface for sending",
 	},
 	{
-		// A directory may live behind a webhook; internal/webhook calls applications.
+		// A directory may live behind a webhook; internal/webhook calls applications; certificates are fetched over HTTPS.
 		[]string{"net/http"},
-		[]string{"internal/webhook", "internal/httpapi", "internal/web", "internal/httpserver", "internal/mail/devbox", "internal/directory", "client", "cmd/sparekey", "bench"},
+		[]string{"internal/webhook", "internal/certs", "internal/httpapi", "internal/web", "internal/httpserver", "internal/mail/devbox", "internal/directory", "client", "cmd/sparekey", "bench"},
 		"HTTP belongs into the API, the pages and their server; return a reset.Error and let them answer",
 	},
 	{
@@ -91,6 +92,7 @@ var reserved = []struct {
 		[]string{
 			"testing", "net/http/httptest", "github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak",
 			"github.com/rogpeppe/go-internal", "github.com/chromedp", "github.com/emersion/go-smtp", "github.com/getkin/kin-openapi",
+			"github.com/letsencrypt/pebble", "github.com/miekg/dns",
 		},
 		nil,
 		"it is for tests; move this code into a _test.go file, or into a folder whose name ends in test",

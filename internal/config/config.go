@@ -33,6 +33,7 @@ type Config struct {
 	// BaseURL is where people reach the service, without a trailing slash.
 	// Links are built from it alone. Empty if it was not set.
 	BaseURL  string
+	TLS      TLS
 	Mail     Mail
 	API      API
 	Request  Request
@@ -56,6 +57,29 @@ type Database struct {
 	// URL is PostgreSQL's address, as libpq takes it; empty if the database is SQLite.
 	URL Secret
 }
+
+// TLS says whether and how the listener speaks TLS itself. Without a
+// certificate and without hosts it speaks HTTP, to a proxy in front.
+type TLS struct {
+	// Certificate and Key are paths of PEM files.
+	Certificate, Key string
+	// Autocert are the host names to fetch certificates for by ACME.
+	Autocert []string
+	// Cache is the folder where fetched certificates and their keys are kept.
+	Cache string
+	// ACMEDirectory is the URL of the authority's directory (RFC 8555, 7.1.1).
+	ACMEDirectory string
+	// ACMEEmail is where the authority writes to about troubles; may be empty.
+	ACMEEmail string
+	// ACMETerms says that the operator agrees to the authority's terms.
+	ACMETerms bool
+	// RedirectListen is the host:port of a second listener, without TLS, that
+	// only sends browsers to BaseURL; empty for none.
+	RedirectListen string
+}
+
+// On reports whether the listener speaks TLS.
+func (t TLS) On() bool { return t.Certificate != "" || len(t.Autocert) > 0 }
 
 // Mail says how mails leave and in whose name.
 type Mail struct {

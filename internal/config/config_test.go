@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -67,6 +68,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 	want := &config.Config{
 		Database: config.Database{Path: ".sparekey/sparekey.db"}, DatabaseConnections: 16,
 		Listen:   "127.0.0.1:8080",
+		TLS:      config.TLS{ACMEDirectory: "https://acme-v02.api.letsencrypt.org/directory"},
 		Mail:     config.Mail{Connections: 8},
 		API:      config.API{RequireKey: true, MaxAddresses: 10, MaxBulk: 5000},
 		Request:  config.Request{TTL: time.Hour},
@@ -105,6 +107,15 @@ database_connections: 20
 secret: 0123456789abcdef0123456789abcdef
 listen: ":80"
 base_url: HTTPS://Reset.Example.com:8443/a/b//
+tls:
+  certificate: ""
+  key: ""
+  autocert: [Reset.Example.com, www.example.com]
+  cache: /var/lib/acme
+  acme_directory: https://acme.example.com/directory
+  acme_email: ops@example.com
+  acme_terms: true
+  redirect_listen: ":81"
 mail:
   smtp: smtps://u:p@mx.example.com
   from: '"Example, Inc." <noreply@example.com>'
@@ -135,6 +146,10 @@ events:
 		Secret:  "0123456789abcdef0123456789abcdef",
 		Listen:  ":80",
 		BaseURL: "https://reset.example.com:8443/a/b",
+		TLS: config.TLS{
+			Autocert: []string{"reset.example.com", "www.example.com"}, Cache: "/var/lib/acme",
+			ACMEDirectory: "https://acme.example.com/directory", ACMEEmail: "ops@example.com", ACMETerms: true, RedirectListen: ":81",
+		},
 		Mail: config.Mail{
 			SMTP: "smtps://u:p@mx.example.com", From: `"Example, Inc." <noreply@example.com>`,
 			ServiceName: "The Example", Connections: 2,
@@ -350,6 +365,35 @@ func TestSecretFromFile(t *testing.T) {
 	want := config.Value{Path: "mail.smtp", Value: "[hidden]", Source: "environment SPAREKEY_MAIL_SMTP_FILE"}
 	if diff := cmp.Diff(want, value(t, cfg, "mail.smtp")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Whatever is secret can be read from a file, and is hidden then too.
+func TestEverySecretComesFromAFile(t *testing.T) {
+	t.Parallel()
+	secrets := 0
+	for _, s := range config.Settings() {
+		if !s.Secret {
+			continue
+		}
+		secrets++
+		const target = "https://app.example.com/hook"
+		text := s.Example
+		if s.Path == "events.secrets" {
+			text = target + "=whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
+		}
+		path := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg := load(t, config.Source{Environ: []string{s.EnvFile() + "=" + path, "SPAREKEY_EVENTS_TARGETS=" + target}})
+		want := config.Value{Path: s.Path, Value: "[hidden]", Source: "environment " + s.EnvFile()}
+		if diff := cmp.Diff(want, value(t, cfg, s.Path)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if secrets < 2 {
+		t.Errorf("there are %d secrets", secrets)
 	}
 }
 

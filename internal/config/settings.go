@@ -25,7 +25,7 @@ const maxHashes = 1024
 func Settings() []Setting {
 	var all []Setting
 	for _, section := range [][]Setting{
-		serviceSettings(), mailSettings(), apiSettings(), hashSettings(), limitSettings(), operationSettings(), eventSettings(),
+		serviceSettings(), tlsSettings(), mailSettings(), apiSettings(), hashSettings(), limitSettings(), operationSettings(), eventSettings(),
 	} {
 		all = append(all, section...)
 	}
@@ -63,6 +63,43 @@ func serviceSettings() []Setting {
 			Allowed: "https://HOST with a port and a path prefix if needed; http only for a loopback host",
 			About:   "where people reach the service; the mailed links begin with it",
 		}, func(c *Config) *string { return &c.BaseURL }, parseBaseURL),
+	}
+}
+
+func tlsSettings() []Setting {
+	return []Setting{
+		text(Setting{
+			Path: "tls.certificate", Allowed: "the path of a PEM file: the certificate, then those between it and the authority",
+			About: "the certificate to speak TLS with; read again when it changes",
+		}, func(c *Config) *string { return &c.TLS.Certificate }, parsePath),
+		text(Setting{
+			Path: "tls.key", Allowed: "the path of a PEM file with the key, without a passphrase",
+			About: "the key of tls.certificate; let nobody but Sparekey's user read it",
+		}, func(c *Config) *string { return &c.TLS.Key }, parsePath),
+		list(Setting{
+			Path: "tls.autocert", Allowed: "host names such as reset.example.com",
+			About: "hosts to fetch certificates for by ACME (TLS-ALPN-01), instead of tls.certificate",
+		}, func(c *Config) *[]string { return &c.TLS.Autocert }, parseACMEHost, func(s string) string { return s }),
+		text(Setting{
+			Path: "tls.cache", Allowed: "the path of a folder, such as /var/lib/sparekey/acme",
+			About: "where the certificates of tls.autocert are kept, with their keys",
+		}, func(c *Config) *string { return &c.TLS.Cache }, parsePath),
+		text(Setting{
+			Path: "tls.acme_directory", Default: letsEncrypt, Allowed: "the https URL of an ACME directory",
+			About: "the authority that tls.autocert asks",
+		}, func(c *Config) *string { return &c.TLS.ACMEDirectory }, parseDirectory),
+		text(Setting{
+			Path: "tls.acme_email", Allowed: "an address such as ops@example.com",
+			About: "where the authority may write to about these certificates",
+		}, func(c *Config) *string { return &c.TLS.ACMEEmail }, parsePlainAddress),
+		boolean(Setting{
+			Path: "tls.acme_terms", Default: "false",
+			About: "whether you agree to the authority's terms; tls.autocert needs true",
+		}, func(c *Config) *bool { return &c.TLS.ACMETerms }),
+		text(Setting{
+			Path: "tls.redirect_listen", Allowed: "HOST:PORT or :PORT, such as :80",
+			About: "a second address, without TLS, that only sends browsers to base_url",
+		}, func(c *Config) *string { return &c.TLS.RedirectListen }, parseOptionalListen),
 	}
 }
 
@@ -238,12 +275,12 @@ func queue(c *Config) string { return strconv.Itoa(queuePerHash * c.Hash.Concurr
 
 // crossFaults checks what concerns two settings at once.
 func crossFaults(c *Config) []Fault {
-	faults := eventFaults(c)
-	if c.Password.MaxLength == 0 || c.Password.MinLength <= c.Password.MaxLength {
-		return faults // 0: it has a fault of its own
+	faults := append(tlsFaults(c), eventFaults(c)...)
+	if c.Password.MaxLength != 0 && c.Password.MinLength > c.Password.MaxLength { // 0: it has a fault of its own
+		faults = append(faults, Fault{
+			Path: "password.min_length", Problem: "is above password.max_length, so that no password would do",
+			Fix: "lower password.min_length or raise password.max_length",
+		})
 	}
-	return append(faults, Fault{
-		Path: "password.min_length", Problem: "is above password.max_length, so that no password would do",
-		Fix: "lower password.min_length or raise password.max_length",
-	})
+	return faults
 }

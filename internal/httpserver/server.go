@@ -7,6 +7,7 @@ package httpserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,8 @@ const (
 	writeTimeout   = 30 * time.Second
 	idleTimeout    = 75 * time.Second
 	maxHeaderBytes = 16 << 10
+	// maxStreams is how many requests one connection of HTTP/2 may have under way; browsers need a handful.
+	maxStreams = 100
 )
 
 // Surface is one face of the service.
@@ -45,6 +48,11 @@ type Options struct {
 	// BasePath is the path of the base URL, such as "/auth", or empty. Requests
 	// are taken with it and without, since some proxies strip it and some do not.
 	BasePath string
+	// Secure says that people reach the service by https: every answer then tells
+	// browsers to come by nothing else.
+	Secure bool
+	// TLS, if not nil, is how to speak TLS; nil to speak HTTP to a proxy in front.
+	TLS *tls.Config
 	// Delay is for how long Serve goes on serving after its context has ended.
 	// Meanwhile /readyz says no and every answer ends its connection, so that a
 	// proxy in front turns to other replicas and has no connection left that could
@@ -71,16 +79,24 @@ type Server struct {
 // New makes a server.
 func New(o Options) *Server {
 	s := &Server{o: o, inFlight: make(chan struct{}, o.MaxInFlight)}
-	s.http = &http.Server{
-		Handler:           s.Handler(),
+	s.http = newHTTPServer(s.Handler(), o.Log)
+	s.http.TLSConfig = o.TLS
+	return s
+}
+
+// newHTTPServer makes a server with the limits on connections. They bound TLS
+// handshakes as well, and HTTP/2, which comes with TLS.
+func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	return s
 }
 
 // Serve serves until ctx ends, and for the delay after it; then it takes no more
@@ -88,7 +104,13 @@ func New(o Options) *Server {
 // it had to cut requests off, with the cause of grace's end, or could not serve.
 func (s *Server) Serve(ctx, grace context.Context, l net.Listener) error {
 	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(l) }()
+	go func() {
+		if s.o.TLS != nil {
+			failed <- s.http.ServeTLS(l, "", "")
+			return
+		}
+		failed <- s.http.Serve(l)
+	}()
 	select {
 	case err := <-failed:
 		return err
@@ -103,12 +125,17 @@ func (s *Server) Serve(ctx, grace context.Context, l net.Listener) error {
 	case <-delay.C:
 	case <-grace.Done():
 	}
-	err := s.http.Shutdown(grace)
+	return shutDown(grace, s.http, failed)
+}
+
+// shutDown ends a server whose Serve answers on failed.
+func shutDown(grace context.Context, h *http.Server, failed <-chan error) error {
+	err := h.Shutdown(grace)
 	if err != nil {
 		if grace.Err() != nil {
 			err = fmt.Errorf("requests under way were cut off: %w", context.Cause(grace))
 		}
-		err = errors.Join(err, s.http.Close())
+		err = errors.Join(err, h.Close())
 	}
 	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)

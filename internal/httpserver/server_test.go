@@ -111,6 +111,38 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
+// TestHSTS: every answer keeps browsers to https, whoever gives it, where people come by https.
+func TestHSTS(t *testing.T) {
+	t.Parallel()
+	for _, secure := range []bool{true, false} {
+		o := options(io.Discard)
+		o.Secure, o.BasePath = secure, "/auth"
+		o.API.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/api/404":
+				http.NotFound(w, r)
+			case "/api/panic":
+				panic("by the test")
+			}
+		})
+		full := o
+		full.MaxInFlight = 0
+		want := map[bool]string{true: "max-age=31536000"}[secure]
+		for name, h := range map[string]http.Handler{"working": httpserver.New(o).Handler(), "full": httpserver.New(full).Handler()} {
+			for _, path := range []string{"/", "/forgot", "/api/1.0/x", "/api/404", "/api/panic", "/auth/api/404", "/healthz", "/readyz"} {
+				w := httptest.NewRecorder()
+				func() {
+					defer func() { _ = recover() }() // what a panic ends with, once it is answered
+					h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+				}()
+				if got := w.Header().Get("Strict-Transport-Security"); got != want {
+					t.Errorf("secure %t, %s, %s: %d with HSTS %q, want %q", secure, name, path, w.Code, got, want)
+				}
+			}
+		}
+	}
+}
+
 func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	o := options(io.Discard)

@@ -39,7 +39,4 @@ func (p *Pages) setHeaders(h http.Header) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
-	if p.secure {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
-	}
 }

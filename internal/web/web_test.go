@@ -442,7 +442,7 @@ func TestHeadersOnEveryPage(t *testing.T) {
 		for header, want := range map[string]string{
 			"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Frame-Options": "DENY",
 			"X-Content-Type-Options": "nosniff", "Cross-Origin-Opener-Policy": "same-origin",
-			"Strict-Transport-Security": "max-age=31536000", "Content-Type": "text/html; charset=utf-8",
+			"Content-Type": "text/html; charset=utf-8",
 		} {
 			if got := p.header.Get(header); got != want {
 				t.Errorf("%s: %s is %q, want %q", name, header, got, want)
