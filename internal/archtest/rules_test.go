@@ -34,6 +34,7 @@ var rooms = map[string]kind{
 	"internal/mail":       adapter,
 	"internal/outbox":     adapter,
 	"internal/password":   adapter,
+	"internal/puzzle":     adapter,
 	"internal/throttle":   adapter,
 	"internal/web":        adapter,
 
