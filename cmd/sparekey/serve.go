@@ -61,7 +61,7 @@ func serve(ctx context.Context, c console, cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, core.close()) }()
-	s, err := newService(core, mailer, nil)
+	s, err := newService(ctx, core, mailer, nil)
 	if err != nil {
 		return err
 	}

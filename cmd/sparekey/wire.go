@@ -14,6 +14,7 @@ import (
 	"github.com/sparekey/sparekey/internal/logs"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/password"
+	"github.com/sparekey/sparekey/internal/puzzle"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/throttle"
 	"github.com/sparekey/sparekey/internal/web"
@@ -77,7 +78,7 @@ type service struct {
 
 // newService wires the service: store, directory, mailer, domain, outbox, API,
 // pages, server, in this order. dev may be nil.
-func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error) {
+func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Handler) (*service, error) {
 	cfg := c.cfg
 	base, err := url.Parse(cfg.BaseURL)
 	if err != nil {
@@ -92,6 +93,10 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 		MaxAddresses: cfg.API.MaxAddresses, MaxBulk: cfg.API.MaxBulk,
 	}
 	resets := reset.NewService(domain, c.store, c.users, c.policy, limits, c.now, c.log)
+	challenge, err := c.demandPuzzles(ctx, resets)
+	if err != nil {
+		return nil, err
+	}
 	courier := reset.NewCourier(domain, c.store, c.users, mailer, c.now, c.log)
 	courier.Limit(limits)
 	if c.store.turns != nil {
@@ -104,11 +109,11 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 	clientOf := httpserver.ClientOf(cfg.HTTP.TrustedProxies)
 	api := httpapi.New(httpapi.Options{
 		Service: resets, Keys: reset.NewKeys(c.store, limits, c.now),
-		RequireKey: cfg.API.RequireKey, CORSOrigins: cfg.API.CORSOrigins, ClientOf: clientOf, Log: c.log,
+		RequireKey: cfg.API.RequireKey, CORSOrigins: cfg.API.CORSOrigins, Challenge: challenge, ClientOf: clientOf, Log: c.log,
 	})
 	pages, err := web.New(web.Options{
 		Service: resets, BaseURL: cfg.BaseURL, ServiceName: cfg.Mail.ServiceName,
-		MinLength: cfg.Password.MinLength, ClientOf: clientOf, Now: c.now, Log: c.log,
+		MinLength: cfg.Password.MinLength, Challenge: challenge, ClientOf: clientOf, Now: c.now, Log: c.log,
 	})
 	if err != nil {
 		return nil, err
@@ -123,6 +128,20 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 		Now: c.now, Log: c.log,
 	})
 	return &service{core: c, outbox: work, server: server}, nil
+}
+
+// demandPuzzles has callers without a key solve puzzles, if that is configured, and answers what makes them; else nil.
+func (c *core) demandPuzzles(ctx context.Context, of *reset.Service) (challenge func() ([]byte, error), err error) {
+	if !c.cfg.Puzzle.Enabled {
+		return challenge, nil
+	}
+	key, err := c.derive(ctx, "puzzle")
+	if err != nil {
+		return nil, err
+	}
+	p := puzzle.New(key, puzzle.Options{Difficulty: c.cfg.Puzzle.Difficulty, WithoutScript: c.cfg.Puzzle.WithoutScript})
+	of.Demand(p)
+	return func() ([]byte, error) { return p.Challenge(c.now()) }, nil
 }
 
 // limitsOf are the limits as they are configured. A key is believed ten times as
