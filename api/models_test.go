@@ -23,7 +23,8 @@ func TestModels(t *testing.T) {
 		fields   fields
 		required []string
 	}{
-		"ResetPasswordRequestReq":   {fields{"email": "array"}, []string{"email"}},
+		"ResetPasswordRequestReq":   {fields{"email": "array", "altcha": "string"}, []string{"email"}},
+		"Challenge":                 {fields{"parameters": "object", "signature": "string"}, []string{"parameters", "signature"}},
 		"ResetPasswordRequestResp":  {fields{"email": "array"}, []string{"email"}},
 		"ResetPasswordMetadataResp": {fields{"id": "string", "multiple_accounts": "boolean"}, []string{"id", "multiple_accounts"}},
 		"ResetPasswordResetReq":     {fields{"password": "string"}, []string{"password"}},
@@ -51,7 +52,7 @@ func TestModels(t *testing.T) {
 			t.Errorf("%s: required are %q, want %q", name, got, want.required)
 		}
 	}
-	if n := len(doc.Components.Schemas); n != 8 {
-		t.Errorf("the document has %d models, and this test knows 8", n)
+	if n := len(doc.Components.Schemas); n != 9 {
+		t.Errorf("the document has %d models, and this test knows 9", n)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/sparekey/sparekey/internal/puzzle/puzzletest"
 )
 
 // state is what a server has been through before it is called.
@@ -15,6 +17,8 @@ const (
 	strict state = "over its limits" // this client has asked, and guessed, too often
 	broken state = "broken"          // tables are gone
 	busy   state = "busy"            // it has as much to do as it takes on
+	// puzzled servers want work of callers without a key.
+	puzzled state = "demanding puzzles"
 )
 
 // scenario is one way to a status of an operation.
@@ -39,6 +43,8 @@ func (c scenario) String() string {
 type exchange struct {
 	method, path, body, contentType string
 	key                             func(s *subject) string
+	// prepare, if set, makes the body.
+	prepare func(t *testing.T, s *subject) string
 }
 
 const (
@@ -48,6 +54,8 @@ const (
 	jobOp      = "jobStatusIdGet"
 	documentOp = "openapiYamlGet"
 
+	challengeOp = "resetPasswordChallengeGet"
+
 	nobodysID = "0b0f8a52-8a3c-4c53-9d43-4be2ce4a3a10"
 	wrongKey  = "spk_this_is_nobodys_key"
 )
@@ -56,6 +64,7 @@ const (
 var paths = map[string]string{
 	requestOp: "/reset-password/request", metadataOp: "/reset-password/metadata/" + nobodysID,
 	resetOp: "/reset-password/reset/" + nobodysID, jobOp: "/job/status/" + nobodysID, documentOp: "/openapi.yaml",
+	challengeOp: "/reset-password/challenge",
 }
 
 func scenarios() []scenario {
@@ -63,6 +72,7 @@ func scenarios() []scenario {
 	all = append(all, successes()...)
 	all = append(all, refusals()...)
 	all = append(all, unwell()...)
+	all = append(all, withPuzzles()...)
 	return append(all, belowTheClients()...)
 }
 
@@ -185,9 +195,36 @@ func unwell() []scenario {
 		} {
 			all = append(all, scenario{operation: operation, status: want.status, code: want.code, state: in, call: c})
 		}
-		all = append(all, scenario{operation: documentOp, status: want.status, code: want.code, state: in, http: &exchange{method: http.MethodGet, key: resetKey}})
+		for _, operation := range []string{documentOp, challengeOp} {
+			all = append(all, scenario{operation: operation, status: want.status, code: want.code, state: in, http: &exchange{method: http.MethodGet, key: resetKey}})
+		}
 	}
 	return all
+}
+
+// solve gets a challenge and asks with its solution.
+func solve(t *testing.T, s *subject) string {
+	t.Helper()
+	status, challenge := rawDriver{}.http(t, http.MethodGet, s.base()+"/api/1.0"+paths[challengeOp], "", nil)
+	if status != http.StatusOK {
+		t.Fatalf("a challenge: %d %s", status, challenge)
+	}
+	return `{"email":["` + person(0) + `"],"altcha":"` + puzzletest.Solve(t, challenge).Text(t) + `"}`
+}
+
+// withPuzzles has what callers without a key meet where work is asked of them; the clients know nothing of it.
+func withPuzzles() []scenario {
+	return []scenario{
+		{operation: challengeOp, status: 404, code: 20, state: well, http: &exchange{method: http.MethodGet}},
+		{operation: challengeOp, status: 200, state: puzzled, http: &exchange{method: http.MethodGet}},
+		{operation: challengeOp, status: 401, code: 14, state: puzzled, http: &exchange{method: http.MethodGet, key: badKey}},
+		{operation: requestOp, status: 400, code: 11, state: puzzled, call: ask},
+		{operation: requestOp, status: 400, code: 10, state: puzzled, http: &exchange{
+			method: http.MethodPost, body: `{"email":["` + person(0) + `"],"altcha":"x"}`,
+		}},
+		{operation: requestOp, status: 200, state: puzzled, http: &exchange{method: http.MethodPost, prepare: solve}},
+		{operation: requestOp, status: 202, state: puzzled, call: bulk(adminKey)},
+	}
 }
 
 // belowTheClients has what a good client never does.

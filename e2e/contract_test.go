@@ -44,6 +44,8 @@ func newSubject(t *testing.T, db database, in state) *subject {
 		s.env = append(s.env, "SPAREKEY_THROTTLE_ENABLED=true", "SPAREKEY_THROTTLE_CLIENT=1", "SPAREKEY_THROTTLE_GUESSES=1")
 	case busy:
 		s.env = append(s.env, "SPAREKEY_HTTP_MAX_IN_FLIGHT=1")
+	case puzzled:
+		s.env = append(s.env, "SPAREKEY_PUZZLE_ENABLED=true", "SPAREKEY_PUZZLE_DIFFICULTY=50")
 	case well:
 	}
 	s.start(t)
@@ -58,7 +60,7 @@ func newSubject(t *testing.T, db database, in state) *subject {
 		}
 	case busy:
 		s.begin(t, nobodysID) // waits for a body that does not come
-	case well:
+	case well, puzzled:
 	}
 	return s
 }
@@ -69,7 +71,7 @@ func newSubject(t *testing.T, db database, in state) *subject {
 func TestContract(t *testing.T) {
 	t.Parallel()
 	for name, open := range databases {
-		for _, in := range []state{well, strict, broken, busy} {
+		for _, in := range []state{well, strict, broken, busy, puzzled} {
 			t.Run(fmt.Sprintf("%s/%s", name, in), func(t *testing.T) {
 				t.Parallel()
 				// Before the state, since a busy server is not busy for long.
@@ -117,15 +119,18 @@ func (c scenario) calls(t *testing.T, s *subject, drivers map[string]driver) {
 // exchange makes an exchange that is not for clients.
 func (c scenario) exchange(t *testing.T, s *subject) {
 	t.Helper()
-	path, headers := c.http.path, map[string]string{"Content-Type": "application/json"}
+	path, body, headers := c.http.path, c.http.body, map[string]string{"Content-Type": "application/json"}
 	if path == "" {
 		path = paths[c.operation]
+	}
+	if c.http.prepare != nil {
+		body = c.http.prepare(t, s)
 	}
 	if c.http.contentType != "" {
 		headers["Content-Type"] = c.http.contentType
 	}
 	key := s.key
-	if c.operation == requestOp {
+	if c.operation == requestOp || c.operation == challengeOp {
 		key = ""
 	}
 	if c.http.key != nil {
@@ -134,7 +139,7 @@ func (c scenario) exchange(t *testing.T, s *subject) {
 	if key != "" {
 		headers["X-Auth-Token"] = key
 	}
-	status, answer := rawDriver{}.http(t, c.http.method, s.base()+"/api/1.0"+path, c.http.body, headers)
+	status, answer := rawDriver{}.http(t, c.http.method, s.base()+"/api/1.0"+path, body, headers)
 	var model struct{ Code int }
 	if status >= http.StatusMultipleChoices {
 		decode(t, answer, &model)

@@ -51,7 +51,7 @@ switches it on. Not for production: anybody who reaches the port reads the mails
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", devData, "keep the database in `FOLDER`")
-	config.AddFlags(cmd.Flags(), "listen", "api", "request", "throttle", "password", "log", "events")
+	config.AddFlags(cmd.Flags(), "listen", "api", "request", "throttle", "puzzle", "password", "log", "events")
 	return cmd
 }
 
@@ -146,7 +146,7 @@ var greeting = template.Must(template.New("greeting").Parse(`Sparekey runs for d
 
 Reset a password over the API, in three lines to paste (ask, look, reset):
 
-curl -sS -H 'Content-Type: application/json' -d '{"email":["{{.First}}"]}' {{.Base}}/api/1.0/reset-password/request
+curl -sS {{if .Puzzles}}-H 'X-Auth-Token: {{.Key}}' {{end}}-H 'Content-Type: application/json' -d '{"email":["{{.First}}"]}' {{.Base}}/api/1.0/reset-password/request
 curl -sS -H 'X-Auth-Token: {{.Key}}' {{.Base}}/api/1.0/reset-password/metadata/$(curl -sS '{{.Base}}/dev/mail/next?to={{.First}}')
 curl -sS -H 'X-Auth-Token: {{.Key}}' -H 'Content-Type: application/json' -d '{"password":"correct horse battery staple"}' {{.Base}}/api/1.0/reset-password/reset/$(curl -sS '{{.Base}}/dev/mail/latest?to={{.First}}')
 
@@ -167,8 +167,9 @@ func greet(w io.Writer, cfg *config.Config, data, key string) error {
 	if data != devData {
 		database = " --database 'sqlite:" + cfg.Database.Path + "'"
 	}
-	return greeting.Execute(w, map[string]string{
+	return greeting.Execute(w, map[string]any{
 		"Base": cfg.BaseURL, "Users": strings.Join(names, ", "), "First": demoUsers[0].Email, "Key": key,
 		"Command": command(), "Database": database,
+		"Puzzles": cfg.Puzzle.Enabled, // which take more than a line; who sends a key solves none
 	})
 }

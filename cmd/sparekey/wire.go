@@ -17,6 +17,7 @@ import (
 	"github.com/sparekey/sparekey/internal/logs"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/password"
+	"github.com/sparekey/sparekey/internal/puzzle"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/throttle"
 	"github.com/sparekey/sparekey/internal/web"
@@ -100,6 +101,10 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 		MaxAddresses: cfg.API.MaxAddresses, MaxBulk: cfg.API.MaxBulk,
 	}
 	resets := reset.NewService(domain, c.store, c.users, c.policy, limits, c.now, c.log)
+	challenge, err := c.demandPuzzles(ctx, resets)
+	if err != nil {
+		return nil, err
+	}
 	users := builtin.New(c.store.behind, c.hasher, c.policy, c.now)
 	courier := reset.NewCourier(domain, c.store.behind, users, mailer, c.now, c.log)
 	courier.Limit(limits)
@@ -116,11 +121,11 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	clientOf := httpserver.ClientOf(cfg.HTTP.TrustedProxies)
 	api := httpapi.New(httpapi.Options{
 		Service: resets, Keys: reset.NewKeys(c.store, limits, c.now),
-		RequireKey: cfg.API.RequireKey, CORSOrigins: cfg.API.CORSOrigins, ClientOf: clientOf, Log: c.log,
+		RequireKey: cfg.API.RequireKey, CORSOrigins: cfg.API.CORSOrigins, Challenge: challenge, ClientOf: clientOf, Log: c.log,
 	})
 	pages, err := web.New(web.Options{
 		Service: resets, BaseURL: cfg.BaseURL, ServiceName: cfg.Mail.ServiceName,
-		MinLength: cfg.Password.MinLength, ClientOf: clientOf, Now: c.now, Log: c.log,
+		MinLength: cfg.Password.MinLength, Challenge: challenge, ClientOf: clientOf, Now: c.now, Log: c.log,
 	})
 	if err != nil {
 		return nil, err
@@ -142,6 +147,20 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 		core: c, outbox: work, server: server,
 		certificates: certificates, redirect: httpserver.NewRedirect(base, httpapi.WriteError, c.log),
 	}, nil
+}
+
+// demandPuzzles has callers without a key solve puzzles, if that is configured, and answers what makes them; else nil.
+func (c *core) demandPuzzles(ctx context.Context, of *reset.Service) (challenge func() ([]byte, error), err error) {
+	if !c.cfg.Puzzle.Enabled {
+		return challenge, nil
+	}
+	key, err := c.derive(ctx, "puzzle")
+	if err != nil {
+		return nil, err
+	}
+	p := puzzle.New(key, puzzle.Options{Difficulty: c.cfg.Puzzle.Difficulty, WithoutScript: c.cfg.Puzzle.WithoutScript})
+	of.Demand(p)
+	return func() ([]byte, error) { return p.Challenge(c.now()) }, nil
 }
 
 // limitsOf are the limits as they are configured. A key is believed ten times as

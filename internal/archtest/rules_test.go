@@ -35,6 +35,7 @@ var rooms = map[string]kind{
 	"internal/mail":       adapter,
 	"internal/outbox":     adapter,
 	"internal/password":   adapter,
+	"internal/puzzle":     adapter,
 	"internal/throttle":   adapter,
 	"internal/web":        adapter,
 	"internal/webhook":    adapter,

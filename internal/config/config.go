@@ -40,6 +40,7 @@ type Config struct {
 	Hash     Hash
 	Password Password
 	Throttle Throttle
+	Puzzle   Puzzle
 	HTTP     HTTP
 	Log      Log
 	Shutdown Shutdown
@@ -142,6 +143,15 @@ type Throttle struct {
 	Service int
 	// Guesses is how many wrong ids or keys an hour one client address may send.
 	Guesses int
+}
+
+// Puzzle demands work of callers without a key.
+type Puzzle struct {
+	Enabled bool
+	// Difficulty is the most tries that a puzzle takes.
+	Difficulty int
+	// WithoutScript is how many times an hour all browsers without JavaScript may ask.
+	WithoutScript int
 }
 
 // HTTP are the settings of the server.

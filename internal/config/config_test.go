@@ -74,6 +74,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		Request:  config.Request{TTL: time.Hour},
 		Hash:     config.Hash{Concurrency: cores, Queue: 100 * cores, Memory: 19456, Time: 2, Parallelism: 1},
 		Password: config.Password{MinLength: 15, MaxLength: 1024},
+		Puzzle:   config.Puzzle{Difficulty: 5000, WithoutScript: 60},
 		Throttle: config.Throttle{
 			Enabled: true, AddressPerMinute: 1, AddressPerHour: 3, Client: 30, Key: 600, Account: 6000, Service: 6000, Guesses: 100,
 		},
@@ -126,6 +127,7 @@ request.ttl: 90m
 hash: {concurrency: 3, queue: 0, memory: 65536, time: 4, parallelism: 2}
 password: {min_length: 8, max_length: 64}
 throttle: {enabled: false, address_per_minute: 2, address_per_hour: 4, client: 7, key: 9, account: 10, service: 11, guesses: 8}
+puzzle: {enabled: true, difficulty: 12, without_script: 0}
 http:
   trusted_proxies: [10.1.2.3/8, "::ffff:192.0.2.1", "2001:db8::/32"]
   max_in_flight: 9
@@ -162,6 +164,7 @@ events:
 		Hash:     config.Hash{Concurrency: 3, Memory: 65536, Time: 4, Parallelism: 2},
 		Password: config.Password{MinLength: 8, MaxLength: 64},
 		Throttle: config.Throttle{AddressPerMinute: 2, AddressPerHour: 4, Client: 7, Key: 9, Account: 10, Service: 11, Guesses: 8},
+		Puzzle:   config.Puzzle{Enabled: true, Difficulty: 12},
 		HTTP: config.HTTP{TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32"),
 		}, MaxInFlight: 9},

@@ -25,7 +25,8 @@ const maxHashes = 1024
 func Settings() []Setting {
 	var all []Setting
 	for _, section := range [][]Setting{
-		serviceSettings(), tlsSettings(), mailSettings(), apiSettings(), hashSettings(), limitSettings(), operationSettings(), eventSettings(),
+		serviceSettings(), tlsSettings(), mailSettings(), apiSettings(), hashSettings(), limitSettings(), puzzleSettings(),
+		operationSettings(), eventSettings(),
 	} {
 		all = append(all, section...)
 	}
@@ -222,6 +223,23 @@ func limitSettings() []Setting {
 			Path: "throttle.guesses", Default: "100",
 			About: "wrong ids or keys an hour from one client address",
 		}, "", 1, 1_000_000, func(c *Config) *int { return &c.Throttle.Guesses }),
+	}
+}
+
+func puzzleSettings() []Setting {
+	return []Setting{
+		boolean(Setting{
+			Path: "puzzle.enabled", Default: "false",
+			About: "whether asking without a key takes a solved puzzle (proof of work); the published API clients send none",
+		}, func(c *Config) *bool { return &c.Puzzle.Enabled }),
+		number(Setting{
+			Path: "puzzle.difficulty", Default: "5000",
+			About: "the most tries that a puzzle takes; half on average, at about 0.2 ms each on a PC",
+		}, "", 1, 1_000_000, func(c *Config) *int { return &c.Puzzle.Difficulty }),
+		number(Setting{
+			Path: "puzzle.without_script", Default: "60",
+			About: "requests an hour that all browsers without JavaScript together may make by the page; 0 for none",
+		}, "", 0, 1_000_000, func(c *Config) *int { return &c.Puzzle.WithoutScript }),
 	}
 }
 

@@ -134,6 +134,8 @@ func wrongType(s *json.SemanticError) error {
 		switch member {
 		case "email":
 			return reset.Invalidf("email must be an array of strings")
+		case "altcha":
+			return reset.Invalidf("altcha must be a string")
 		case "password":
 			return reset.Invalidf("password must be a string")
 		}

@@ -36,10 +36,11 @@ func (f *failure) Error() string { return f.message }
 func (f *failure) Unwrap() error { return f.cause }
 
 var (
-	errNoPath   = &failure{status: http.StatusNotFound, code: reset.CodeNotFound, message: "there is no such path; see " + BasePath + "/openapi.yaml"}
-	errNoMethod = &failure{status: http.StatusMethodNotAllowed, code: reset.CodeNotSupported, message: "this path has no such method; the header Allow lists those it has"}
-	errNoKey    = &reset.Error{Kind: reset.Unauthorized, Code: reset.CodeNotAuthorized, Message: "this call needs a key; send it in the header X-Auth-Token"}
-	errTwoKeys  = &reset.Error{Kind: reset.Unauthorized, Code: reset.CodeNotAuthorized, Message: "the header X-Auth-Token was sent more than once"}
+	errNoPath      = &failure{status: http.StatusNotFound, code: reset.CodeNotFound, message: "there is no such path; see " + BasePath + "/openapi.yaml"}
+	errNoChallenge = &reset.Error{Kind: reset.NotFound, Code: reset.CodeNotFound, Message: "no puzzles are demanded here; ask without one"}
+	errNoMethod    = &failure{status: http.StatusMethodNotAllowed, code: reset.CodeNotSupported, message: "this path has no such method; the header Allow lists those it has"}
+	errNoKey       = &reset.Error{Kind: reset.Unauthorized, Code: reset.CodeNotAuthorized, Message: "this call needs a key; send it in the header X-Auth-Token"}
+	errTwoKeys     = &reset.Error{Kind: reset.Unauthorized, Code: reset.CodeNotAuthorized, Message: "the header X-Auth-Token was sent more than once"}
 )
 
 // statuses are what the domain's kinds of failure are on the wire.

@@ -12,6 +12,8 @@ type (
 	requestReq struct {
 		// Email is nil when it is missing or null.
 		Email []string `json:"email"`
+		// Altcha is a solved challenge, where callers without a key need one.
+		Altcha string `json:"altcha"`
 	}
 	requestResp struct {
 		Email []string `json:"email"`
@@ -56,10 +58,24 @@ func (h *handler) request(w http.ResponseWriter, r *http.Request, c reset.Caller
 		}
 		return writeJSON(w, r, http.StatusAccepted, jobResp{JobID: job})
 	}
+	c.Proof.Solution = req.Altcha
 	if err := h.Service.Ask(r.Context(), c, req.Email); err != nil {
 		return err
 	}
-	return writeJSON(w, r, http.StatusOK, requestResp(req))
+	return writeJSON(w, r, http.StatusOK, requestResp{Email: req.Email})
+}
+
+// challenge makes a puzzle. Nothing is stored for it.
+func (h *handler) challenge(w http.ResponseWriter, r *http.Request, _ reset.Caller) error {
+	if h.Challenge == nil {
+		return errNoChallenge
+	}
+	made, err := h.Challenge()
+	if err != nil {
+		return err
+	}
+	writeBody(w, r, http.StatusOK, "application/json", made)
+	return nil
 }
 
 // metadata tells the holder of an id whether it opens anything.

@@ -39,6 +39,7 @@ type Route struct {
 
 var routes = []Route{
 	{"POST", "/reset-password/request", "resetPasswordRequestPost", keyOptional, (*handler).request},
+	{"GET", "/reset-password/challenge", "resetPasswordChallengeGet", keyOptional, (*handler).challenge},
 	{"GET", "/reset-password/metadata/{id}", "resetPasswordMetadataIdGet", keyByOption, (*handler).metadata},
 	{"POST", "/reset-password/reset/{id}", "resetPasswordResetIdPost", keyByOption, (*handler).resetPassword},
 	{"GET", "/job/status/{id}", "jobStatusIdGet", keyRequired, (*handler).jobStatus},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/httpapi"
 	"github.com/sparekey/sparekey/internal/httpapi/contracttest"
+	"github.com/sparekey/sparekey/internal/puzzle"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/servicetest"
 )
@@ -39,7 +40,8 @@ func TestRoutesAndDocumentAgree(t *testing.T) {
 
 func TestEveryRouteAnswersWhatItsPathHas(t *testing.T) {
 	t.Parallel()
-	a := serve(t, servicetest.New(t))
+	w := servicetest.New(t, servicetest.WithPuzzle(puzzle.Options{Difficulty: 1}))
+	a := serve(t, w, withPuzzles(w))
 	before := a.Dump(t)
 	for _, route := range httpapi.Routes() {
 		path := httpapi.BasePath + strings.ReplaceAll(route.Path, "{id}", unknownID)

@@ -176,4 +176,6 @@ type Caller struct {
 	Client string
 	// Key is the valid key that was sent, or nil.
 	Key *Key
+	// Proof is what they show for their work, where that is demanded.
+	Proof Proof
 }

@@ -33,6 +33,7 @@ type Service struct {
 	directory Directory
 	policy    Policy
 	throttle  Throttle
+	puzzle    Puzzle // nil: none is demanded
 	now       Clock
 	log       *slog.Logger
 	events    Events
@@ -46,16 +47,25 @@ func NewService(cfg Config, store Store, directory Directory, policy Policy, thr
 // Ask takes a request for links, one per address. It looks nobody up and counts
 // nobody's mails, so it does and answers the same for everybody: nil means
 // that whoever can be mailed will be. The courier passes addresses over their limit over in silence.
+// The puzzle comes before what all callers have in common, so that nobody takes of that for nothing,
+// and is used up with the request: whoever is refused may come again with the same solution.
 func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 	list, err := parseAddresses(addresses, s.cfg.MaxAddresses)
 	if err != nil {
 		return err
 	}
 	now := s.now()
+	pass, err := s.pass(c, now)
+	if err != nil {
+		return err
+	}
 	if err := s.throttle.Asking(ctx, c, len(list), now); err != nil {
 		return err
 	}
 	return s.store.Update(ctx, func(tx Tx) error {
+		if err := pass.Spend(ctx, tx, now); err != nil {
+			return err
+		}
 		if err := s.throttle.Ask(ctx, tx, c, len(list), now); err != nil {
 			return err
 		}

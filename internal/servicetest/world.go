@@ -18,6 +18,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/directory/builtin"
 	"github.com/sparekey/sparekey/internal/password"
+	"github.com/sparekey/sparekey/internal/puzzle"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/store/sqlite"
 	"github.com/sparekey/sparekey/internal/throttle"
@@ -33,7 +34,9 @@ type World struct {
 	Service *reset.Service
 	Keys    *reset.Keys
 	Courier *reset.Courier
-	Clock   *Clock
+	// Puzzle is what WithPuzzle made, or nil.
+	Puzzle *puzzle.Puzzle
+	Clock  *Clock
 	// Path is the database file.
 	Path string
 
@@ -46,6 +49,7 @@ type Option func(*options)
 
 type options struct {
 	throttle  bool
+	puzzle    *puzzle.Options
 	busy      time.Duration
 	pages     int
 	log       *slog.Logger
@@ -57,6 +61,9 @@ type options struct {
 
 // WithThrottle switches the throttle on, with the default limits.
 func WithThrottle() Option { return func(o *options) { o.throttle = true } }
+
+// WithPuzzle demands puzzles of callers without a key.
+func WithPuzzle(p puzzle.Options) Option { return func(o *options) { o.puzzle = &p } }
 
 // WithBusyTimeout sets how long the store waits for another process's lock.
 func WithBusyTimeout(d time.Duration) Option { return func(o *options) { o.busy = d } }
@@ -122,6 +129,10 @@ func New(t testing.TB, opts ...Option) *World {
 	cfg := reset.Config{BaseURL: BaseURL, TTL: time.Hour, MaxAddresses: 10, MaxBulk: 5000}
 	directory := o.directory(w.Users)
 	w.Service = reset.NewService(cfg, w.Store, directory, policy, limits, w.Clock.Now, o.log)
+	if o.puzzle != nil {
+		w.Puzzle = puzzle.New([]byte("a key of tests, for puzzles alone"), *o.puzzle)
+		w.Service.Demand(w.Puzzle)
+	}
 	w.Keys = reset.NewKeys(w.Store, limits, w.Clock.Now)
 	w.Courier = reset.NewCourier(cfg, w.Store, directory, o.mailer(w.mail), w.Clock.Now, o.log)
 	w.Courier.Limit(limits)

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -15,6 +16,21 @@ var (
 	scriptText []byte
 	//go:embed assets/icon.svg
 	iconText []byte
+	//go:embed assets/puzzle.js
+	puzzleText []byte
+	// What does the work is of ALTCHA's widget, as it is in the npm package
+	// (script/vendor-altcha); the widget itself is not, see docs/adr/0007.
+	//go:embed altcha/pbkdf2.js
+	workerText []byte
+	//go:embed altcha/LICENSE.txt
+	workerLicence []byte
+)
+
+// solverText is the page's script and its workers' in one, so that the page is
+// not one more request away from beginning to work.
+var solverText = slices.Concat(
+	[]byte("/* What follows up to the word else is of altcha, whose licence is:\n\n"), workerLicence, []byte("*/\n"),
+	[]byte("if (typeof document === \"undefined\") {\n"), workerText, []byte("\n} else {\n"), puzzleText, []byte("}\n"),
 )
 
 // asset is a file that never changes under its name, since the name holds its digest.
@@ -26,10 +42,12 @@ type asset struct {
 var (
 	stylesheet = digested("style", ".css", styleText)
 	script     = digested("show", ".js", scriptText)
+	solver     = digested("puzzle", ".js", solverText)
 	icon       = digested("icon", ".svg", iconText)
 	assets     = map[string]asset{
 		stylesheet: {"text/css; charset=utf-8", styleText},
 		script:     {"text/javascript; charset=utf-8", scriptText},
+		solver:     {"text/javascript; charset=utf-8", solverText},
 		icon:       {"image/svg+xml", iconText},
 	}
 )

@@ -6,7 +6,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/sparekey/sparekey/internal/reset"
@@ -25,53 +24,39 @@ var (
 // field reads one field of a form, as typed. The field must be there exactly
 // once; what else the form holds is ignored, and so is the query.
 func field(w http.ResponseWriter, r *http.Request, name string) (string, error) {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/x-www-form-urlencoded" {
-		return "", errFormType
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return "", errFormSize
-	}
+	values, err := form(w, r)
 	if err != nil {
-		return "", errFormShape
+		return "", err
 	}
-	values, err := url.ParseQuery(string(body))
-	if err != nil || len(values[name]) != 1 || !utf8.ValidString(values[name][0]) {
+	return only(values, name)
+}
+
+// only is the value of the field of that name, which must be there exactly once.
+func only(values url.Values, name string) (string, error) {
+	if len(values[name]) != 1 || !utf8.ValidString(values[name][0]) {
 		return "", errFormShape
 	}
 	return values[name][0], nil
 }
 
-// forgotForm is what the page /forgot shows.
-type forgotForm struct {
-	Email   string
-	Problem string
-}
-
-func (p *Pages) showForgot(w http.ResponseWriter, r *http.Request) {
-	p.show(w, r, http.StatusOK, "forgot", forgotForm{})
-}
-
-// postForgot asks for a link. Its answer is the same whether or not anybody has the address.
-func (p *Pages) postForgot(w http.ResponseWriter, r *http.Request) {
-	typed, err := field(w, r, "email")
-	if err != nil {
-		p.WriteError(w, r, err)
-		return
+// form reads the fields of a form.
+func form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return nil, errFormType
 	}
-	// Phones add a space after a completed word.
-	email := strings.TrimSpace(typed)
-	err = p.Service.Ask(r.Context(), p.caller(r), []string{email})
-	if e, ok := errors.AsType[*reset.Error](err); ok && e.Kind == reset.Invalid {
-		p.show(w, r, http.StatusBadRequest, "forgot", forgotForm{Email: typed, Problem: msgBadAddress})
-		return
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, errFormSize
 	}
 	if err != nil {
-		p.WriteError(w, r, err)
-		return
+		return nil, errFormShape
 	}
-	p.seeOther(w, r, "/sent")
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, errFormShape
+	}
+	return values, nil
 }
 
 // resetForm is what the page /reset shows.

@@ -10,6 +10,10 @@ import (
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'"
 
+// solvingPolicy also lets the page that solves puzzles start the workers that do, which are our own
+// script as well, and ask us for another puzzle.
+const solvingPolicy = policy + "; worker-src 'self'; connect-src 'self'"
+
 // protected sets the headers that every answer carries, and turns a panic into a page.
 func (p *Pages) protected(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -87,7 +87,7 @@ func TestEveryPageIsWellMade(t *testing.T) {
 			t.Errorf("%s: %d headings, title %q", name, headings, title)
 		}
 		walk(doc, func(n *html.Node) {
-			if n.Data != "input" {
+			if n.Data != "input" || attr(n, "type") == "hidden" {
 				return
 			}
 			if !labelled[attr(n, "id")] {

@@ -6,10 +6,13 @@ import "strings"
 // replace these and the texts in templates/.
 
 const (
-	msgBadAddress = "Please type one mail address, such as name@example.com."
-	msgBusy       = "Very many people are changing passwords at this moment. Your link still works: please wait a few seconds and try again."
-	msgTooOften   = "There were too many attempts from your network. Nothing was changed: please wait a few minutes and try again."
-	msgBroken     = "Something went wrong on our side. Please try again."
+	msgBadAddress        = "Please type one mail address, such as name@example.com."
+	msgBusy              = "Very many people are changing passwords at this moment. Your link still works: please wait a few seconds and try again."
+	msgTooOften          = "There were too many attempts from your network. Nothing was changed: please wait a few minutes and try again."
+	msgSendAgain         = "The small calculation that your browser does had run out, or was sent already, and it is doing a new one. If no mail comes, please send the form once more."
+	msgNeedsScript       = "To keep robots out, this page has your browser do a small calculation, and that takes JavaScript. Please switch it on and open this page again, or ask those who run this service for help."
+	msgManyWithoutScript = "To keep robots out, this page takes only a few requests from browsers that do no small calculation for it, and just now there were too many. Please switch JavaScript on and open this page again, wait a while, or ask those who run this service for help."
+	msgBroken            = "Something went wrong on our side. Please try again."
 )
 
 // note is a page that only says something, and offers a way on.

@@ -29,6 +29,8 @@ type Options struct {
 	ServiceName string
 	// MinLength is the fewest characters of a password, as the policy has it.
 	MinLength int
+	// Challenge makes a puzzle for the page /forgot, in JSON; nil if none are demanded.
+	Challenge func() ([]byte, error)
 	// ClientOf names the network client behind a request, for limits. Required.
 	ClientOf func(*http.Request) string
 	Now      reset.Clock  // required
@@ -68,6 +70,7 @@ func (p *Pages) routes() http.Handler {
 	for path, methods := range map[string]map[string]http.HandlerFunc{
 		"/.well-known/change-password": {http.MethodGet: p.redirect("/forgot")},
 		"/forgot":                      {http.MethodGet: p.showForgot, http.MethodPost: p.postForgot},
+		"/forgot/challenge":            {http.MethodGet: p.challenge},
 		"/sent":                        {http.MethodGet: p.static("sent", http.StatusOK)},
 		"/reset/{id}":                  {http.MethodGet: p.openLink},
 		"/reset":                       {http.MethodGet: p.showReset, http.MethodPost: p.postReset},

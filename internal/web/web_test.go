@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/sparekey/sparekey/internal/puzzle"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/servicetest"
 	"github.com/sparekey/sparekey/internal/web"
@@ -38,8 +39,12 @@ func newSite(t *testing.T, prefix string, opts ...servicetest.Option) *site {
 	t.Helper()
 	s := &site{World: servicetest.New(t, opts...)}
 	var err error
+	var challenge func() ([]byte, error)
+	if s.Puzzle != nil {
+		challenge = func() ([]byte, error) { return s.Puzzle.Challenge(s.Clock.Now()) }
+	}
 	s.pages, err = web.New(web.Options{
-		Service: s.Service, BaseURL: servicetest.BaseURL + prefix, ServiceName: "Example", MinLength: 15,
+		Service: s.Service, BaseURL: servicetest.BaseURL + prefix, ServiceName: "Example", MinLength: 15, Challenge: challenge,
 		ClientOf: func(*http.Request) string { return "192.0.2.1" }, Now: s.Clock.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -433,6 +438,9 @@ func everyPage(t *testing.T) map[string]page {
 	w := httptest.NewRecorder()
 	s.pages.WriteError(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/x", nil), context.DeadlineExceeded)
 	all["an error from outside"] = page{w.Code, "/x", w.Header(), w.Body.String()}
+	puzzled := newSite(t, "", servicetest.WithPuzzle(puzzle.Options{Difficulty: 20})).person(t)
+	all["a puzzle"] = puzzled.get("/forgot")
+	all["a puzzle that nobody solved"] = puzzled.post("/forgot", "email", ada)
 	return all
 }
 
