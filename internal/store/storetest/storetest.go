@@ -21,14 +21,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sparekey/sparekey/internal/directory/builtin"
 	"github.com/sparekey/sparekey/internal/reset"
 )
 
 // Store is what is tested.
 type Store interface {
 	reset.Store
+	builtin.Records
 	// Pending counts the entries in the outbox that can be worked on.
 	Pending(ctx context.Context) (int, error)
+	// AtRest is every row of every table as text, and, if the store has files of
+	// its own, what is in them.
+	AtRest(ctx context.Context) ([]byte, error)
 }
 
 // racers is how many callers compete in a race.
@@ -62,6 +67,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"TakeRace", testTakeRace},
 		{"TakeProperty", testTakeProperty},
 		{"Purge", testPurge},
+		{"SetAddress", testSetAddress},
+		{"RemoveUser", testRemoveUser},
+		{"NothingOfTheRemoved", testNothingOfTheRemoved},
+		{"LockRequests", testLockRequests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
