@@ -1,5 +1,5 @@
-// Package servicetest sets a whole service up on a real SQLite file, without
-// HTTP and without a mail server, for the tests of the adapters that face
+// Package servicetest sets a whole service up on a real database, a SQLite file
+// unless a test wants PostgreSQL, without HTTP and without a mail server, for the tests of the adapters that face
 // people and programs. The outbox is worked when a test says so, and the clock
 // stands still until a test moves it.
 package servicetest
@@ -143,6 +143,15 @@ func (w *World) AddUser(t testing.TB, email, name string, accounts ...string) re
 	u, err := w.Users.Add(t.Context(), builtin.NewUser{Email: email, Name: name, Accounts: accounts})
 	must(t, err)
 	return u
+}
+
+// SetPassword gives a user a password, as a reset would without its link.
+func (w *World) SetPassword(ctx context.Context, u reset.User, password string) error {
+	change, err := w.Users.Prepare(ctx, u, password)
+	if err != nil {
+		return err
+	}
+	return w.Store.Update(ctx, func(tx reset.Tx) error { return change.Apply(ctx, tx, w.Clock.Now()) })
 }
 
 // NewKey makes a key and returns its secret; account may be empty.

@@ -109,6 +109,9 @@ func glance(rows pgx.Rows) (reset.Glance, error) {
 
 // user reads the one user that where selects, or answers ErrNoUser.
 func (s *Store) user(ctx context.Context, where string, arg string) (reset.User, error) {
+	if strings.ContainsRune(arg, 0) { // which no text of PostgreSQL's has
+		return reset.User{}, reset.ErrNoUser
+	}
 	return read(ctx, s, func(ctx context.Context, db querier) (reset.User, error) {
 		users, err := readUsers(ctx, db, where, arg)
 		if err != nil {
