@@ -101,9 +101,11 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 	if err != nil {
 		return nil, err
 	}
+	keys := reset.NewKeys(c.store, limits, c.now)
+	keys.Log(c.log)
 	clientOf := httpserver.ClientOf(cfg.HTTP.TrustedProxies)
 	api := httpapi.New(httpapi.Options{
-		Service: resets, Keys: reset.NewKeys(c.store, limits, c.now),
+		Service: resets, Keys: keys,
 		RequireKey: cfg.API.RequireKey, CORSOrigins: cfg.API.CORSOrigins, ClientOf: clientOf, Log: c.log,
 	})
 	pages, err := web.New(web.Options{

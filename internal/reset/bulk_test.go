@@ -76,6 +76,23 @@ func TestBulkKeepsTheLimitPerAddress(t *testing.T) {
 	same(t, "a job of throttled addresses alone", job(t, w, admin, all).State(), reset.JobDone)
 }
 
+// What a key asks for counts against a limit of the key's own, by addresses and not by calls.
+func TestBulkIsLimitedByKey(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t, servicetest.WithThrottle())
+	admin, other := callerWith(t, w, "admin", reset.ScopeAdmin, ""), callerWith(t, w, "other", reset.ScopeAdmin, "")
+	list := users(300)
+	bulk(t, w, admin, list...)
+	bulk(t, w, admin, list...)
+	waiting := len(w.Pending())
+	_, err := w.Service.AskBulk(t.Context(), admin, list[:1])
+	refused(t, "the 601st address in a minute", err, reset.Throttled, reset.CodeRestriction)
+	same(t, "the outbox", len(w.Pending()), waiting)
+	bulk(t, w, other, list...)
+	w.Clock.Advance(time.Minute)
+	bulk(t, w, admin, list...)
+}
+
 // A key that is bound to an account reaches its members and nobody else.
 func TestBulkOfAnAccountsKey(t *testing.T) {
 	t.Parallel()

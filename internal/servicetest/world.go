@@ -125,6 +125,7 @@ func New(t testing.TB, opts ...Option) *World {
 	directory := o.directory(w.Users)
 	w.Service = reset.NewService(cfg, w.Store, directory, policy, limits, w.Clock.Now, o.log)
 	w.Keys = reset.NewKeys(w.Store, limits, w.Clock.Now)
+	w.Keys.Log(o.log)
 	w.Courier = reset.NewCourier(cfg, w.Store, directory, o.mailer(w.mail), w.Clock.Now, o.log)
 	w.Courier.Limit(limits)
 	return w
