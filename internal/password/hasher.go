@@ -83,7 +83,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	err := h.gate.do(ctx, func() {
 		a := argon2Hash{variant: argon2id, params: h.params, salt: make([]byte, ownSalt)}
 		_, _ = rand.Read(a.salt) // never fails since Go 1.24: it ends the program instead
-		a.tag = a.derive([]byte(Normalize(password)), ownTag)
+		secret := []byte(Normalize(password))
+		a.tag = a.derive(secret, ownTag)
+		clear(secret)
 		encoded = a.String()
 	})
 	return encoded, err
