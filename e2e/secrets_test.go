@@ -41,6 +41,11 @@ func TestPlantedSecrets(t *testing.T) {
 			}
 			log, _ := w.server.output.look()
 			p.absent(t, "the log", []byte(log))
+			cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", w.server.cmd.Process.Pid))
+			if err != nil || !bytes.Contains(cmdline, []byte("serve")) || bytes.Contains(cmdline, []byte("opensesame")) {
+				t.Errorf("the list of processes has %q, %v", cmdline, err)
+			}
+			p.absent(t, "the list of processes", cmdline)
 			p.absent(t, "the rows of the database", w.db.atRest(t))
 			w.db.files(t, func(name string, content []byte) { p.absent(t, name, content) })
 			p.absentFromMemory(t)
