@@ -3,6 +3,7 @@ package servicetest_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,14 +12,18 @@ import (
 	"github.com/sparekey/sparekey/internal/servicetest"
 )
 
-// TestMailboxFlood: ten thousand requests for one address, from a thousand
+// TestMailboxFlood: ten thousand requests for one address (on SQLite), from a thousand
 // clients that are each within their own limit, within an hour: the mailbox gets
 // three mails, and no two within a minute. Nobody is refused, so nobody learns of
 // it; the old password works all the while, and so does asking for somebody else.
 func TestMailboxFlood(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, open func(...servicetest.Option) *servicetest.World) {
-		const clients, each, bob = 1000, 10, "bob@example.test"
+		const clients, bob = 1000, "bob@example.test"
+		each := 10
+		if strings.HasSuffix(t.Name(), "PostgreSQL") {
+			each = 4 // four thousand: it commits each by itself, and the counting is no other
+		}
 		record := &postmarks{}
 		w := open(servicetest.WithThrottle(), servicetest.WithMailer(record.stand))
 		record.now = w.Clock.Now
@@ -43,7 +48,7 @@ func TestMailboxFlood(t *testing.T) {
 			if turn == each/2 {
 				mailed(t, w, reset.User{Email: address(t, bob)})
 			}
-			w.Clock.Advance(59 * time.Minute / each)
+			w.Clock.Advance(59 * time.Minute / time.Duration(each))
 		}
 		at := record.at(ada.Email.Key())
 		same(t, "mails to the flooded address", len(at), 3)

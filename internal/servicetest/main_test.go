@@ -117,6 +117,6 @@ func notices(t testing.TB, w *servicetest.World, userID string) (n int) {
 func TestDirectoryOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	directorytest.Run(t, func(t *testing.T) directorytest.Fixture {
-		return servicetest.New(t, servicetest.OnPostgres(cluster.Database(t))).Fixture()
+		return servicetest.New(t, servicetest.OnPostgres(cluster.Database(t)), servicetest.WithHasher(plain{})).Fixture()
 	})
 }

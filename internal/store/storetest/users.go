@@ -136,10 +136,7 @@ func second[T any](_ T, err error) error { return err }
 func testNothingOfTheRemoved(t *testing.T, s Store) {
 	ctx := t.Context()
 	const mark = "zuleika.mark"
-	var spellings []string
-	for _, email := range []string{mark + "@example.test", strings.ToUpper(mark) + "@EXAMPLE.test"} {
-		spellings = append(spellings, email)
-	}
+	spellings := []string{mark + "@example.test", strings.ToUpper(mark) + "@EXAMPLE.test"}
 	crowd := func(name string) {
 		for i := range 40 {
 			addUser(t, s, fmt.Sprintf("%s%d@example.test", name, i))
@@ -149,7 +146,8 @@ func testNothingOfTheRemoved(t *testing.T, s Store) {
 	u := addUser(t, s, spellings[1])
 	crowd("z")
 	others := []reset.Entry{
-		reset.LinkEntry{Address: "other." + mark + "@other.test"}, reset.LinkEntry{Address: "zuleika@example.test"},
+		reset.LinkEntry{Address: "other." + mark + "@other.test"},
+		reset.LinkEntry{Address: "zuleika@example.test"},
 		reset.NoticeEntry{UserID: "another", ChangedAt: start},
 	}
 	update(t, s, func(tx reset.Tx) error {
