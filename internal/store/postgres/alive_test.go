@@ -55,7 +55,7 @@ func TestEntriesOfTheDead(t *testing.T) {
 			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&held)
 		return err == nil && held
 	}
-	exec(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'
+	exec(`SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory'
 		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
 	until(t, "both to have sessions again", holds)
 	exec(`UPDATE river_job SET state = 'running'`) // somebody may have been quicker than a new session
