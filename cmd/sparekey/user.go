@@ -15,7 +15,8 @@ func newUser(c console) *cobra.Command {
 	return newGroup("user", "Manage the users of the built-in directory",
 		`Manage the users of the built-in directory. A user is known by the mail address
 that links go to. None of these commands changes a password: that takes a reset.`,
-		newUserAdd(c), newUserImport(c), newUserList(c), newUserDisable(c), newUserEnable(c), newUserVerify(c))
+		newUserAdd(c), newUserImport(c), newUserList(c), newUserDisable(c), newUserEnable(c), newUserVerify(c),
+		newUserChangeAddress(c), newUserRemove(c))
 }
 
 func newUserAdd(c console) *cobra.Command {

@@ -118,9 +118,11 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	if err != nil {
 		return nil, err
 	}
+	keys := reset.NewKeys(c.store, limits, c.now)
+	keys.Log(c.log)
 	clientOf := httpserver.ClientOf(cfg.HTTP.TrustedProxies)
 	api := httpapi.New(httpapi.Options{
-		Service: resets, Keys: reset.NewKeys(c.store, limits, c.now),
+		Service: resets, Keys: keys,
 		RequireKey: cfg.API.RequireKey, CORSOrigins: cfg.API.CORSOrigins, Challenge: challenge, ClientOf: clientOf, Log: c.log,
 	})
 	pages, err := web.New(web.Options{

@@ -1,11 +1,16 @@
 package httpapi_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/sparekey/sparekey/internal/httpapi"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/servicetest"
 )
@@ -177,4 +182,59 @@ func headerText(h http.Header) string {
 	var b strings.Builder
 	_ = h.Write(&b)
 	return b.String()
+}
+
+// spy remembers the memory that a body was read into.
+type spy struct {
+	io.Reader
+	into [][]byte
+}
+
+func (s *spy) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	s.into = append(s.into, p[:n])
+	return n, err
+}
+
+func (s *spy) Close() error { return nil }
+
+// What a body with a password was read into is overwritten, however the call ends.
+func TestThePasswordsBufferIsOverwritten(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t)
+	w.AddUser(t, "ann@example.com", "Ann")
+	id := w.MailedID(t, "ann@example.com")
+	h := httpapi.New(httpapi.Options{
+		Service: w.Service, Keys: w.Keys, Log: slog.New(slog.DiscardHandler),
+		ClientOf: func(*http.Request) string { return defaultClient },
+	})
+	for _, c := range []struct {
+		body   string
+		status int
+	}{
+		{`{"password":"` + goodPassword[:14] + `"}`, 400},
+		{`{"password":"` + goodPassword + `"`, 400},
+		{`{"password":"` + goodPassword + strings.Repeat(" ", 10_000) + `"}`, 400},
+		{`{"password":"` + goodPassword + `"}`, 200},
+	} {
+		for _, length := range []int64{int64(len(c.body)), -1} { // told, or chunked
+			body := &spy{Reader: strings.NewReader(c.body)}
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, resetPath+id, nil)
+			r.Header.Set("Content-Type", "application/json")
+			r.Body, r.ContentLength = body, length
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, r)
+			if answer.Code != c.status && (c.status != 200 || length != -1) { // the link works once
+				t.Errorf("answered %d %s, want %d", answer.Code, answer.Body, c.status)
+			}
+			for _, p := range body.into {
+				if length > 0 && len(bytes.Trim(p, "\x00")) > 0 {
+					t.Errorf("it was left in memory: %q", p)
+				}
+			}
+			if last := body.into[len(body.into)-1]; len(bytes.Trim(last, "\x00")) > 0 {
+				t.Errorf("the last of it was left in memory: %q", last)
+			}
+		}
+	}
 }

@@ -1,8 +1,8 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"os"
@@ -17,6 +17,10 @@ import (
 // maxBody is the longest body that is read, in bytes: room for a bulk request
 // of some tens of thousands of addresses.
 const maxBody = 1 << 20
+
+// roomForPassword is how long a body with a password is at most, in bytes, if
+// its characters are not escaped.
+const roomForPassword = 16 << 10
 
 var (
 	errTooLarge  = &failure{status: http.StatusRequestEntityTooLarge, code: reset.CodeRestriction, message: "the body is longer than 1 MiB", closes: true}
@@ -33,6 +37,7 @@ func missing(message string) error {
 // readJSON reads the body of a call into the struct that v points to.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := readBody(w, r)
+	defer clear(body) // what was read of it may be a password, and parsing has copied it
 	if err != nil {
 		return err
 	}
@@ -52,11 +57,12 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case !isJSON(r.Header["Content-Type"]):
 		return nil, errNotJSON
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return nil, bodyError(err)
+	// With room for a password from the start, so that growing leaves no copy of one behind.
+	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), roomForPassword)+bytes.MinRead))
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
+		return body.Bytes(), bodyError(err)
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 func errNoBody() error { return missing("there is no body; it must be a JSON object") }

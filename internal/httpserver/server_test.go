@@ -439,6 +439,7 @@ func TestClientOf(t *testing.T) {
 		{"behind two", "10.0.0.1:1234", []string{"198.51.100.1, 10.9.9.9"}, proxies, "198.51.100.1"},
 		{"in two headers", "10.0.0.1:1234", []string{"198.51.100.1", "10.9.9.9"}, proxies, "198.51.100.1"},
 		{"a forged entry further left", "10.0.0.1:1234", []string{"203.0.113.5, 198.51.100.1"}, proxies, "198.51.100.1"},
+		{"a hundred entries of nobody's proxy", "192.0.2.7:1234", []string{strings.Repeat("203.0.113.5, ", 99) + "10.0.0.1"}, proxies, "192.0.2.7"},
 		{"a hundred forged entries", "10.0.0.1:1234", []string{strings.Repeat("203.0.113.5, ", 100) + "198.51.100.1"}, proxies, "198.51.100.1"},
 		{"nothing forwarded", "10.0.0.1:1234", nil, proxies, "10.0.0.1"},
 		{"rubbish forwarded", "10.0.0.1:1234", []string{"for=unknown"}, proxies, "10.0.0.1"},

@@ -93,6 +93,7 @@ type view struct {
 	Several                         bool   // more than one account
 	Link, Until, For                string // of the mail with the link
 	ChangedAt, ForgotURL            string // of the notice
+	Former                          bool   // it goes to the address that the user had before
 }
 
 func (c *Composer) about(u reset.User) view {
@@ -118,11 +119,15 @@ func (c *Composer) Link(m reset.LinkMail) (*Message, error) {
 	return c.compose("link", m.User.Email, v, now)
 }
 
-// Notice composes the notice after a reset.
+// Notice composes the notice after a change.
 func (c *Composer) Notice(m reset.NoticeMail) (*Message, error) {
 	v := c.about(m.User)
+	v.ChangedAt, v.ForgotURL, v.Former = moment(m.ChangedAt), m.ForgotURL, m.Former
+	if m.Matter == reset.MatterAddress {
+		v.Subject = c.service + ": your mail address was changed"
+		return c.compose("address", m.User.Email, v, c.now())
+	}
 	v.Subject = c.service + ": the password of " + v.Address + " was changed"
-	v.ChangedAt, v.ForgotURL = moment(m.ChangedAt), m.ForgotURL
 	return c.compose("notice", m.User.Email, v, c.now())
 }
 

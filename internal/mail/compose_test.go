@@ -118,6 +118,53 @@ Example
 	links(t, got, l.Link)
 }
 
+// Of a new address both addresses are told, and neither which the other one is.
+func TestTheNoticeOfAnAddressSaysWhatItMust(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		former bool
+		where  string
+	}{
+		{true, "Links for a new password do not come to this address any more,\nada@example.com, but to the new one. Links that came before are dead.\n"},
+		{false, "Links for a new password come to this address from now on,\nada@example.com. Links that came before are dead.\n"},
+	} {
+		n := noticeMail(t)
+		n.Matter, n.Former = reset.MatterAddress, c.former
+		m, err := example(t).Notice(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := parse(t, m.Raw)
+		want := `Hello Ada Lovelace,
+
+Your mail address at Example (Analytical Engines and Notes)
+was changed on 23 November 2026, 13:05 UTC.
+
+` + c.where + `
+If you know of this, there is nothing to do.
+
+If you do not, somebody else may be about to take over your account. Tell
+your administrator at once.
+
+Example
+`
+		if diff := cmp.Diff(want, got.text); diff != "" {
+			t.Errorf("the text part differs (-want +got):\n%s", diff)
+		}
+		for _, sentence := range []string{strings.Split(c.where, "\n")[0], "Links that came before are dead.", "Tell your administrator at once."} {
+			if !strings.Contains(got.html, sentence) {
+				t.Errorf("the HTML part lacks %q", sentence)
+			}
+		}
+		if s := got.header.Get("Subject"); s != "Example: your mail address was changed" {
+			t.Errorf("the subject is %q", s)
+		}
+		if strings.Contains(got.text+got.html, "://") {
+			t.Error("it has a link")
+		}
+	}
+}
+
 func TestTheNoticeSaysWhatItMust(t *testing.T) {
 	t.Parallel()
 	n := noticeMail(t)

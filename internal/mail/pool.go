@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -88,7 +89,8 @@ func (p *pool) kept() (c *conn, open bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n := len(p.idle); n > 0 {
-		c, p.idle = p.idle[n-1], p.idle[:n-1]
+		c, p.idle[n-1] = p.idle[n-1], nil // its buffers have the mails it sent, links and all, and must go when it goes
+		p.idle = p.idle[:n-1]
 	}
 	return c, !p.closed
 }
@@ -142,7 +144,7 @@ func (p *pool) stale(then time.Time) []*conn {
 		n++
 	}
 	old := append([]*conn(nil), p.idle[:n]...)
-	p.idle = append(p.idle[:0], p.idle[n:]...)
+	p.idle = slices.Delete(p.idle, 0, n) // which forgets what was behind the end
 	return old
 }
 

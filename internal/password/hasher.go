@@ -84,7 +84,9 @@ func (h *Hasher) Hash(ctx context.Context, password string, still func(context.C
 	err := h.gate.do(ctx, still, func() {
 		a := argon2Hash{variant: argon2id, params: h.params, salt: make([]byte, ownSalt)}
 		_, _ = rand.Read(a.salt) // never fails since Go 1.24: it ends the program instead
-		a.tag = a.derive([]byte(Normalize(password)), ownTag)
+		secret := []byte(Normalize(password))
+		a.tag = a.derive(secret, ownTag)
+		clear(secret)
 		encoded = a.String()
 	})
 	return encoded, err

@@ -87,6 +87,12 @@ func (a Address) Key() string { return a.key }
 // Raw is the address as it was written.
 func (a Address) Raw() string { return a.raw }
 
+// Matches reports whether s, as somebody typed it, is the same mailbox.
+func (a Address) Matches(s string) bool {
+	b, err := ParseAddress(s)
+	return err == nil && a.key == b.key
+}
+
 // Mailbox is the address to hand to a mail server: the local part as written,
 // the domain in ASCII.
 func (a Address) Mailbox() string { return a.raw[:a.at] + a.key[a.at:] }

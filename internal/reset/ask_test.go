@@ -50,6 +50,28 @@ func TestAskLooksNobodyUp(t *testing.T) {
 }
 
 // Whoever is asked for, the answer is nil and one entry with the address as it was typed.
+// Until a link is used nothing about anybody changes, whatever is asked for and mailed.
+func TestAskingChangesNobody(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t, servicetest.WithThrottle())
+	kinds := people(t, w)
+	before := usersIn(w.Dump(t))
+	for range 3 {
+		for _, address := range kinds {
+			ask(t, w, address)
+		}
+		w.WorkOutbox(t)
+		w.Clock.Advance(time.Minute)
+	}
+	if len(w.Links()) == 0 {
+		t.Fatal("nobody was mailed")
+	}
+	for _, m := range w.Links() {
+		opens(t, w, visitor, servicetest.ID(m))
+	}
+	same(t, "the users", usersIn(w.Dump(t)), before)
+}
+
 func TestAskAnswersAlike(t *testing.T) {
 	t.Parallel()
 	w := servicetest.New(t, servicetest.WithThrottle())

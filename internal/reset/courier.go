@@ -138,7 +138,10 @@ func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address)
 	// open then, and this one was not among them. So look again, now that it is.
 	again, err := c.recipient(ctx, e, address)
 	if errors.Is(err, ErrNoUser) || err == nil && again.ID != user.ID {
-		return c.takeBack(ctx, e, user.ID)
+		return c.takeBack(ctx, e, id.Digest())
+	}
+	if err == nil && again.Email != user.Email {
+		err = errRespelled // and the links of before are dead
 	}
 	if err != nil {
 		return err
@@ -181,21 +184,25 @@ func (c *Courier) within(ctx context.Context, user User) error {
 	return nil
 }
 
-// takeBack closes what was opened for a user who may not have it any more.
-func (c *Courier) takeBack(ctx context.Context, e LinkEntry, userID string) error {
-	now := c.now()
-	err := c.store.Update(ctx, func(tx Tx) error {
-		_, err := tx.CloseRequests(ctx, userID, now)
-		return err
-	})
-	if err != nil {
+// errRespelled has an entry run again whose user got another spelling of the address during the mint.
+var errRespelled = errors.New("the user's address was changed meanwhile")
+
+// takeBack closes what was opened for a user who may not have it any more. It
+// closes that request alone: the user may have a newer one, at another address.
+func (c *Courier) takeBack(ctx context.Context, e LinkEntry, d Digest) error {
+	request, err := c.store.RequestByDigest(ctx, d)
+	if err == nil {
+		now := c.now()
+		err = c.store.Update(ctx, func(tx Tx) error { return tx.CloseRequest(ctx, request.Ref, now) })
+	}
+	if err != nil && !errors.Is(err, ErrNoRequest) { // closed, or removed with the user, by whoever changed the user
 		return err
 	}
 	return c.outcome(ctx, e, OutcomeUnknown)
 }
 
-// MailNotice tells the user that the password was changed (NIST SP 800-63B-4, 4.6;
-// OWASP ASVS 6.3.7). A user who is gone by now is no error.
+// MailNotice tells the user what was changed (NIST SP 800-63B-4, 4.6; OWASP
+// ASVS 6.3.7). A user who is gone by now is no error.
 func (c *Courier) MailNotice(ctx context.Context, e NoticeEntry) error {
 	user, err := c.directory.UserByID(ctx, e.UserID)
 	if errors.Is(err, ErrNoUser) {
@@ -204,7 +211,14 @@ func (c *Courier) MailNotice(ctx context.Context, e NoticeEntry) error {
 	if err != nil {
 		return err
 	}
-	return c.mailer.SendNotice(ctx, NoticeMail{User: user, ChangedAt: e.ChangedAt, ForgotURL: c.cfg.BaseURL + "/forgot"})
+	if e.To != "" {
+		if user.Email, err = ParseAddress(e.To); err != nil {
+			return nil //nolint:nilerr // it can never become an address
+		}
+	}
+	return c.mailer.SendNotice(ctx, NoticeMail{
+		User: user, ChangedAt: e.ChangedAt, Matter: e.Matter, Former: e.To != "", ForgotURL: c.cfg.BaseURL + "/forgot",
+	})
 }
 
 // GiveUp is told of an entry that will not be tried again, and why. It counts

@@ -127,58 +127,6 @@ func TestUserInTwoAccountsOneSuspended(t *testing.T) {
 	same(t, "both suspended", opens(t, w, visitor, id), reset.CodeInactive)
 }
 
-// Disabling wins over a reset that is under way: the link was good at the look
-// and while hashing, and is dead at the claim.
-func TestDisabledDuringTheReset(t *testing.T) {
-	t.Parallel()
-	d := &directory{}
-	w := servicetest.New(t, behind(d))
-	w.AddUser(t, ada, "Ada")
-	id := w.MailedID(t, ada)
-	same(t, "a look", opens(t, w, visitor, id), reset.Code(0))
-	d.prepare = func(ctx context.Context) error { return w.Users.Disable(ctx, ada) }
-	_, err := w.Service.Reset(t.Context(), visitor, id, newPassword)
-	refused(t, "the reset", err, reset.Unauthorized, reset.CodeInactive)
-	if w.VerifyPassword(t, ada, newPassword) {
-		t.Error("the password of a disabled user was changed")
-	}
-	same(t, "the outbox", len(w.Pending()), 0)
-}
-
-// Disabling, or suspending, wins over a mint that is under way too: no link is
-// mailed, and none is left to open anything when the user is enabled again.
-func TestDisabledDuringTheMint(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		stop, again func(ctx context.Context, w *servicetest.World) error
-	}{
-		"user": {
-			func(ctx context.Context, w *servicetest.World) error { return w.Users.Disable(ctx, ada) },
-			func(ctx context.Context, w *servicetest.World) error { return w.Users.Enable(ctx, ada) },
-		},
-		"account": {
-			func(ctx context.Context, w *servicetest.World) error { return w.Users.Suspend(ctx, "Acme") },
-			func(ctx context.Context, w *servicetest.World) error { return w.Users.Resume(ctx, "Acme") },
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			d := &directory{}
-			w := servicetest.New(t, behind(d))
-			w.AddUser(t, ada, "Ada", "Acme")
-			admin := callerWith(t, w, "admin", reset.ScopeAdmin, "")
-			id := bulk(t, w, admin, ada)
-			var once sync.Once
-			d.found = func(reset.User) { once.Do(func() { must(t, c.stop(t.Context(), w)) }) }
-			w.WorkOutbox(t)
-			same(t, "mails", len(w.Links()), 0)
-			same(t, "the job's unknown", job(t, w, admin, id).Unknown, 1)
-			must(t, c.again(t.Context(), w))
-			same(t, "open requests", requestsOf(t, w, reset.StateOpen), []string(nil))
-		})
-	}
-}
-
 // A mail that fails for now is minted afresh when it is tried again: the
 // failed mail may have arrived all the same, and its link is dead then.
 func TestMailThatFailsForNow(t *testing.T) {

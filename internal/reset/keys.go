@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"regexp"
 	"strings"
 	"time"
@@ -25,12 +26,16 @@ type Keys struct {
 	throttle Throttle
 	now      Clock
 	fresh    keyCache
+	refusals refusals
 }
 
 // NewKeys wires the keys to their surroundings. The throttle may be nil where nobody guesses, as on the command line.
 func NewKeys(store Store, throttle Throttle, now Clock) *Keys {
 	return &Keys{store: store, throttle: throttle, now: now}
 }
+
+// Log has refused keys and callers over a limit told of. Call it before any key is checked.
+func (k *Keys) Log(l *slog.Logger) { k.refusals.log = l }
 
 // Create makes a key with 256 random bits and returns its secret: the only
 // time anybody sees it. Only its digest is stored. lifetime 0 means that it
@@ -66,7 +71,7 @@ func (k *Keys) Authenticate(ctx context.Context, client, header string) (Key, er
 	now := k.now()
 	caller := Caller{Client: client}
 	if err := k.throttle.Guessing(caller, now); err != nil {
-		return Key{}, err
+		return Key{}, k.refusals.limited(ctx, caller, err, now)
 	}
 	digest, key, err := k.find(ctx, header, now)
 	wrong := ""
@@ -81,8 +86,9 @@ func (k *Keys) Authenticate(ctx context.Context, client, header string) (Key, er
 		wrong = "this key has expired"
 	}
 	if wrong != "" {
+		k.refusals.badKey(ctx, caller, key.Name, wrong, now)
 		if err := k.throttle.WrongGuess(ctx, caller, now); err != nil {
-			return Key{}, err
+			return Key{}, k.refusals.limited(ctx, caller, err, now)
 		}
 		return Key{}, errBadKey(wrong)
 	}

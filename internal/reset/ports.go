@@ -141,10 +141,14 @@ type LinkMail struct {
 	ExpiresAt time.Time
 }
 
-// NoticeMail is what the mail after a reset says.
+// NoticeMail is what the mail after a change says.
 type NoticeMail struct {
+	// User is who it goes to, at User.Email.
 	User      User
 	ChangedAt time.Time
+	Matter    Matter
+	// Former says that User.Email is the address that the user had before.
+	Former bool
 	// ForgotURL is where to ask for another link when it was not the user.
 	ForgotURL string
 }

@@ -37,11 +37,12 @@ type Service struct {
 	now       Clock
 	log       *slog.Logger
 	events    Events
+	refusals  refusals
 }
 
 // NewService wires the domain to its surroundings.
 func NewService(cfg Config, store Store, directory Directory, policy Policy, throttle Throttle, now Clock, log *slog.Logger) *Service {
-	return &Service{cfg: cfg, store: store, directory: directory, policy: policy, throttle: throttle, now: now, log: log}
+	return &Service{cfg: cfg, store: store, directory: directory, policy: policy, throttle: throttle, now: now, log: log, refusals: refusals{log: log}}
 }
 
 // Ask takes a request for links, one per address. It looks nobody up and counts
@@ -60,9 +61,9 @@ func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 		return err
 	}
 	if err := s.throttle.Asking(ctx, c, len(list), now); err != nil {
-		return err
+		return s.refusals.limited(ctx, c, err, now)
 	}
-	return s.store.Update(ctx, func(tx Tx) error {
+	err = s.store.Update(ctx, func(tx Tx) error {
 		if err := pass.Spend(ctx, tx, now); err != nil {
 			return err
 		}
@@ -75,6 +76,7 @@ func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 		}
 		return tx.Enqueue(ctx, entries...)
 	})
+	return s.refusals.limited(ctx, c, err, now)
 }
 
 // AskBulk is Ask for an administrator: it answers the id of a job whose
@@ -107,7 +109,7 @@ func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jo
 		return tx.Enqueue(ctx, entries...)
 	})
 	if err != nil {
-		return "", err
+		return "", s.refusals.limited(ctx, c, err, now)
 	}
 	s.log.InfoContext(ctx, "bulk request accepted", "event", "request.bulk", "job_id", job.ID, "key", c.Key.Name, "total", job.Total)
 	return job.ID, nil
@@ -216,7 +218,7 @@ func (s *Service) open(ctx context.Context, c Caller, id string, look func(conte
 	fail := func(err error) (ID, Glance, error) { return ID{}, Glance{}, err }
 	now := s.now()
 	if err := s.throttle.Guessing(c, now); err != nil {
-		return fail(err)
+		return fail(s.refusals.limited(ctx, c, err, now))
 	}
 	parsed, ok := ParseID(id)
 	if !ok {
@@ -266,7 +268,7 @@ func (s *Service) find(ctx context.Context, d Digest) (Glance, User, error) {
 // wrongGuess counts an id that opens nothing and answers what the caller gets.
 func (s *Service) wrongGuess(ctx context.Context, c Caller, now time.Time) error {
 	if err := s.throttle.WrongGuess(ctx, c, now); err != nil {
-		return err
+		return s.refusals.limited(ctx, c, err, now)
 	}
 	return errUnknownID
 }

@@ -178,10 +178,22 @@ const (
 	PurgeJobs  = 10
 )
 
-// NoticeEntry asks the outbox to tell a user that the password was changed.
+// Matter is what a notice tells of.
+type Matter string
+
+// What notices tell of.
+const (
+	MatterPassword Matter = ""        // the password was changed
+	MatterAddress  Matter = "address" // the mail address was changed
+)
+
+// NoticeEntry asks the outbox to tell a user what was changed.
 type NoticeEntry struct {
 	UserID    string    `json:"user_id"`
 	ChangedAt time.Time `json:"changed_at"`
+	Matter    Matter    `json:"matter,omitempty"`
+	// To, if not empty, is where the notice goes instead of the user's address: the one that the user had before.
+	To string `json:"to,omitempty"`
 }
 
 // Kind is the entry's name in the outbox.

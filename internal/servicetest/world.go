@@ -1,5 +1,5 @@
-// Package servicetest sets a whole service up on a real SQLite file, without
-// HTTP and without a mail server, for the tests of the adapters that face
+// Package servicetest sets a whole service up on a real database, a SQLite file
+// unless a test wants PostgreSQL, without HTTP and without a mail server, for the tests of the adapters that face
 // people and programs. The outbox is worked when a test says so, and the clock
 // stands still until a test moves it.
 package servicetest
@@ -20,7 +20,6 @@ import (
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/puzzle"
 	"github.com/sparekey/sparekey/internal/reset"
-	"github.com/sparekey/sparekey/internal/store/sqlite"
 	"github.com/sparekey/sparekey/internal/throttle"
 )
 
@@ -29,7 +28,7 @@ const BaseURL = "https://reset.example.com"
 
 // World is a service and what surrounds it.
 type World struct {
-	Store   *sqlite.Store
+	Store   Store
 	Users   *builtin.Directory
 	Service *reset.Service
 	Keys    *reset.Keys
@@ -37,11 +36,12 @@ type World struct {
 	// Puzzle is what WithPuzzle made, or nil.
 	Puzzle *puzzle.Puzzle
 	Clock  *Clock
-	// Path is the database file.
+	// Path is the database file, on SQLite.
 	Path string
 
 	mail   *mailer
-	outbox *memoryOutbox
+	outbox *memoryOutbox // nil if the outbox is that of the product
+	dump   func(t testing.TB) string
 }
 
 // Option changes how a World is made.
@@ -52,6 +52,9 @@ type options struct {
 	puzzle    *puzzle.Options
 	busy      time.Duration
 	pages     int
+	postgres  string
+	inserter  bool
+	hasher    builtin.Hasher
 	log       *slog.Logger
 	directory func(reset.Directory) reset.Directory
 	mailer    func(reset.Mailer) reset.Mailer
@@ -70,6 +73,16 @@ func WithBusyTimeout(d time.Duration) Option { return func(o *options) { o.busy 
 
 // WithDisk bounds the database to so many pages of 4 KiB, like a disk that is nearly full.
 func WithDisk(pages int) Option { return func(o *options) { o.pages = pages } }
+
+// OnPostgres keeps the data in that database, which must be empty.
+func OnPostgres(address string) Option { return func(o *options) { o.postgres = address } }
+
+// WithRealOutbox has entries go where the product puts them, and nobody works
+// them. Without it they are kept in memory, for WorkOutbox.
+func WithRealOutbox() Option { return func(o *options) { o.inserter = true } }
+
+// WithHasher takes another hasher, such as one that does no work.
+func WithHasher(h builtin.Hasher) Option { return func(o *options) { o.hasher = h } }
 
 // WithLog sets where the domain logs to; by default nowhere.
 func WithLog(l *slog.Logger) Option { return func(o *options) { o.log = l } }
@@ -107,21 +120,17 @@ func New(t testing.TB, opts ...Option) *World {
 		mail:   &mailer{},
 		outbox: &memoryOutbox{},
 	}
-	var err error
-	w.Store, err = sqlite.Open(t.Context(), sqlite.Options{
-		Path: w.Path, BusyTimeout: o.busy, MaxPages: o.pages,
-		Inserter: func(sqlite.RiverDriver) (sqlite.Inserter, error) { return w.outbox, nil },
-	})
-	must(t, err)
-	t.Cleanup(func() { must(t, w.Store.Close()) })
-	_, err = w.Store.Migrate(t.Context())
-	must(t, err)
-
+	if o.inserter {
+		w.outbox = nil
+	}
+	w.open(t, o)
 	policy, err := password.NewPolicy(15, 1024)
 	must(t, err)
-	hasher, err := password.NewHasher(password.DefaultParams(), 2, 32, time.Now)
-	must(t, err)
-	w.Users = builtin.New(w.Store, hasher, policy, w.Clock.Now)
+	if o.hasher == nil {
+		o.hasher, err = password.NewHasher(password.DefaultParams(), 2, 32, time.Now)
+		must(t, err)
+	}
+	w.Users = builtin.New(w.Store, o.hasher, policy, w.Clock.Now)
 	var limits reset.Throttle = throttle.Off{}
 	if o.throttle {
 		limits = throttle.New(throttle.Defaults(), w.Store, o.log)
@@ -134,6 +143,7 @@ func New(t testing.TB, opts ...Option) *World {
 		w.Service.Demand(w.Puzzle)
 	}
 	w.Keys = reset.NewKeys(w.Store, limits, w.Clock.Now)
+	w.Keys.Log(o.log)
 	w.Courier = reset.NewCourier(cfg, w.Store, directory, o.mailer(w.mail), w.Clock.Now, o.log)
 	w.Courier.Limit(limits)
 	w.Service.Announce(o.events)
@@ -154,6 +164,15 @@ func (w *World) AddUser(t testing.TB, email, name string, accounts ...string) re
 	u, err := w.Users.Add(t.Context(), builtin.NewUser{Email: email, Name: name, Accounts: accounts})
 	must(t, err)
 	return u
+}
+
+// SetPassword gives a user a password, as a reset would without its link.
+func (w *World) SetPassword(ctx context.Context, u reset.User, password string) error {
+	change, err := w.Users.Prepare(ctx, u, password, nil)
+	if err != nil {
+		return err
+	}
+	return w.Store.Update(ctx, func(tx reset.Tx) error { return change.Apply(ctx, tx, w.Clock.Now()) })
 }
 
 // NewKey makes a key and returns its secret; account may be empty.
@@ -257,43 +276,6 @@ func (w *World) Lock(t testing.TB) (unlock func()) {
 	}
 }
 
-// Dump returns everything in the database but River's and goose's tables, as
-// text, for tests that look for secrets or compare before and after.
-func (w *World) Dump(t testing.TB) string {
-	t.Helper()
-	db, err := sql.Open("sqlite", w.Path)
-	must(t, err)
-	defer func() { must(t, db.Close()) }()
-	var b strings.Builder
-	for _, table := range []string{"users", "accounts", "memberships", "requests", "keys", "limits", "jobs", "job_entries"} {
-		must(t, dumpTable(t.Context(), db, table, &b))
-	}
-	return b.String()
-}
-
-func dumpTable(ctx context.Context, db *sql.DB, table string, b *strings.Builder) (err error) {
-	rows, err := db.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY 1, 2")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	columns, err := rows.Columns()
-	if err != nil {
-		return err
-	}
-	values, refs := make([]any, len(columns)), make([]any, len(columns))
-	for i := range values {
-		refs[i] = &values[i]
-	}
-	for rows.Next() {
-		if err := rows.Scan(refs...); err != nil {
-			return err
-		}
-		fmt.Fprintln(b, table, values)
-	}
-	return rows.Err()
-}
-
 // Clock is a clock that stands still until it is moved.
 type Clock struct {
 	mu  sync.Mutex
@@ -312,27 +294,6 @@ func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
-}
-
-// memoryOutbox collects entries. It sees them before the commit, like River's table does.
-type memoryOutbox struct {
-	mu      sync.Mutex
-	entries []reset.Entry
-}
-
-func (m *memoryOutbox) InsertTx(_ context.Context, _ *sql.Tx, entries []reset.Entry) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.entries = append(m.entries, entries...)
-	return nil
-}
-
-func (m *memoryOutbox) take() []reset.Entry {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	entries := m.entries
-	m.entries = nil
-	return entries
 }
 
 // mailer keeps mails instead of sending them.

@@ -1,8 +1,8 @@
 package web
 
 import (
+	"bytes"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -45,7 +45,11 @@ func form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return nil, errFormType
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	// As in the API: one buffer, cleared once its fields were copied out.
+	buffer := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), maxForm)+bytes.MinRead))
+	_, err = buffer.ReadFrom(http.MaxBytesReader(w, r.Body, maxForm))
+	body := buffer.Bytes()
+	defer clear(body)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, errFormSize
 	}

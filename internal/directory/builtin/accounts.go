@@ -60,7 +60,7 @@ func (d *Directory) Suspend(ctx context.Context, name string) error {
 			if u.MayReset() {
 				continue
 			}
-			if _, err := tx.CloseRequests(ctx, u.ID, now); err != nil {
+			if err := closeRequests(ctx, tx, u.ID, now); err != nil {
 				return err
 			}
 		}

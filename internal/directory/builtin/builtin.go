@@ -33,6 +33,9 @@ type Records interface {
 	PasswordHash(ctx context.Context, id string) (string, error)
 	// Accounts lists all accounts by name.
 	Accounts(ctx context.Context) ([]reset.Account, error)
+	// Scrub leaves nothing of what was deleted or overwritten in the store's own
+	// files, as far as that is for the store to do.
+	Scrub(ctx context.Context) error
 }
 
 // RecordsTx is the writing side of Records.
@@ -44,6 +47,15 @@ type RecordsTx interface {
 	SetPasswordHash(ctx context.Context, userID, hash string, now time.Time) error
 	// SetDisabled disables at a time, or with the zero time enables; reset.ErrNoUser.
 	SetDisabled(ctx context.Context, userID string, at time.Time) error
+	// SetAddress gives the user another address; reset.ErrExists if another user has it, reset.ErrNoUser.
+	SetAddress(ctx context.Context, userID string, a reset.Address) error
+	// RemoveUser removes a user with all memberships and requests, or answers reset.ErrNoUser.
+	RemoveUser(ctx context.Context, userID string) error
+	// ForgetEntries takes the address and the user's id out of the entries in the outbox, whatever
+	// their state, that are about either. Worked on, such an entry finds nobody.
+	ForgetEntries(ctx context.Context, userID string, a reset.Address) error
+	// LockRequests keeps others from opening a request for the user until the transaction ends.
+	LockRequests(ctx context.Context, userID string) error
 	// AddAccount stores an account and returns its id; reset.ErrExists if the key is taken.
 	AddAccount(ctx context.Context, name, key string, now time.Time) (int64, error)
 	// AccountByKey returns an account, or reset.ErrNoAccount.
@@ -232,12 +244,23 @@ func (d *Directory) List(ctx context.Context) ([]reset.User, error) { return d.r
 func (d *Directory) Disable(ctx context.Context, email string) error {
 	now := d.now()
 	return d.change(ctx, email, func(tx RecordsTx, u reset.User) error {
-		if err := tx.SetDisabled(ctx, u.ID, now); err != nil {
+		if err := closeRequests(ctx, tx, u.ID, now); err != nil {
 			return err
 		}
-		_, err := tx.CloseRequests(ctx, u.ID, now)
-		return err
+		return tx.SetDisabled(ctx, u.ID, now)
 	})
+}
+
+// closeRequests closes a user's open requests and lets none be opened before the
+// transaction ends. Whoever mints one looks the user up again afterwards, and
+// sees then what this transaction changes. It goes before changes of the user's
+// row: a reset takes its rows in that order too, so neither waits for the other in vain.
+func closeRequests(ctx context.Context, tx RecordsTx, userID string, now time.Time) error {
+	if err := tx.LockRequests(ctx, userID); err != nil {
+		return err
+	}
+	_, err := tx.CloseRequests(ctx, userID, now)
+	return err
 }
 
 // Enable enables a disabled user. Links from before stay dead.
@@ -250,7 +273,11 @@ func (d *Directory) change(ctx context.Context, email string, fn func(tx Records
 	if err != nil {
 		return err
 	}
-	return d.update(ctx, func(tx RecordsTx) error { return fn(tx, u) })
+	err = d.update(ctx, func(tx RecordsTx) error { return fn(tx, u) })
+	if errors.Is(err, reset.ErrNoUser) { // removed since
+		return errNoUser(err)
+	}
+	return err
 }
 
 func (d *Directory) find(ctx context.Context, email string) (reset.User, error) {
@@ -260,9 +287,13 @@ func (d *Directory) find(ctx context.Context, email string) (reset.User, error) 
 	}
 	u, err := d.records.UserByKey(ctx, a.Key())
 	if errors.Is(err, reset.ErrNoUser) {
-		return reset.User{}, &reset.Error{Kind: reset.NotFound, Code: reset.CodeNotFound, Message: "no user has this address", Cause: err}
+		return reset.User{}, errNoUser(err)
 	}
 	return u, err
+}
+
+func errNoUser(cause error) error {
+	return &reset.Error{Kind: reset.NotFound, Code: reset.CodeNotFound, Message: "no user has this address", Cause: cause}
 }
 
 // Verify reports whether the password is the user's. A user without a password has none that is right.

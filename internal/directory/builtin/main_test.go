@@ -26,23 +26,7 @@ const (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	directorytest.Run(t, func(t *testing.T) directorytest.Fixture {
-		w := servicetest.New(t)
-		return directorytest.Fixture{
-			Directory: w.Users,
-			Update:    w.Store.Update,
-			Add: func(t *testing.T, u directorytest.User) {
-				add(t, w, builtin.NewUser{Email: u.Email, Name: u.Name, Accounts: u.Accounts}, u.Password)
-			},
-			Verify: func(t *testing.T, email, password string) bool { return w.VerifyPassword(t, email, password) },
-			Disable: func(t *testing.T, email string) {
-				must(t, w.Users.Disable(t.Context(), email))
-			},
-			Suspend: func(t *testing.T, account string) {
-				must(t, w.Users.Suspend(t.Context(), account))
-			},
-		}
-	})
+	directorytest.Run(t, func(t *testing.T) directorytest.Fixture { return servicetest.New(t).Fixture() })
 }
 
 func must(t testing.TB, err error) {

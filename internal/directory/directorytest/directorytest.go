@@ -36,6 +36,10 @@ type Fixture struct {
 	Disable func(t *testing.T, email string)
 	// Suspend suspends an account; nil if the directory knows no accounts.
 	Suspend func(t *testing.T, account string)
+	// Remove removes a user; nil if somebody else does that.
+	Remove func(t *testing.T, email string)
+	// ChangeAddress gives a user another address; nil if somebody else does that.
+	ChangeAddress func(t *testing.T, email, to string)
 }
 
 // User is a user to be added.
@@ -63,6 +67,8 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"Concurrency", testConcurrency},
 		{"ApplyRace", testApplyRace},
 		{"Ended", testEnded},
+		{"Removed", testRemoved},
+		{"AddressChanged", testAddressChanged},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

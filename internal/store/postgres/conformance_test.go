@@ -1,9 +1,11 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -68,6 +70,31 @@ type tested struct {
 func (s tested) Pending(ctx context.Context) (n int, err error) {
 	err = s.db.QueryRow(ctx, `SELECT count(*) FROM river_job WHERE state = 'available'`).Scan(&n)
 	return n, err
+}
+
+// AtRest reads every row of every table.
+func (s tested) AtRest(ctx context.Context) ([]byte, error) {
+	rows, err := s.db.Query(ctx, `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'`)
+	if err != nil {
+		return nil, err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, err
+	}
+	var all bytes.Buffer
+	for _, table := range tables {
+		rows, err := s.db.Query(ctx, `SELECT r::text FROM `+pgx.Identifier{table}.Sanitize()+` AS r`)
+		if err != nil {
+			return nil, err
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return nil, err
+		}
+		all.WriteString(strings.Join(lines, "\n"))
+	}
+	return all.Bytes(), nil
 }
 
 func TestConformance(t *testing.T) {

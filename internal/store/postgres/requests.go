@@ -46,7 +46,7 @@ func (s *Store) Requests(ctx context.Context, limit int) ([]reset.Request, error
 // the same user would each not see the other's and leave both open, so a lock
 // per user makes the second wait for the first.
 func (t *tx) OpenRequest(_ context.Context, d reset.Digest, userID string, now, expires time.Time) error {
-	t.later(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, userID)
+	t.later(lockRequests, userID)
 	t.later(closeRequests, stored(now), userID)
 	t.later(`INSERT INTO requests (digest, user_id, state, created_at, expires_at) VALUES ($1, $2, 'open', $3, $4)`,
 		d[:], userID, stored(now), stored(expires))
@@ -58,6 +58,9 @@ func (t *tx) Claim(ctx context.Context, d reset.Digest, now time.Time) (reset.Re
 	return scanRequest(t.row(ctx, `UPDATE requests SET state = 'used', ended_at = $1
 		WHERE digest = $2 AND state = 'open' AND expires_at > $1 RETURNING `+requestColumns, stored(now), d[:]))
 }
+
+// lockRequests is held by who opens a request for a user or keeps others from it.
+const lockRequests = `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`
 
 const closeRequests = `UPDATE requests SET state = 'closed', ended_at = $1 WHERE user_id = $2 AND state = 'open'`
 

@@ -109,6 +109,9 @@ func glance(rows pgx.Rows) (reset.Glance, error) {
 
 // user reads the one user that where selects, or answers ErrNoUser.
 func (s *Store) user(ctx context.Context, where string, arg string) (reset.User, error) {
+	if strings.ContainsRune(arg, 0) { // which no text of PostgreSQL's has
+		return reset.User{}, reset.ErrNoUser
+	}
 	return read(ctx, s, func(ctx context.Context, db querier) (reset.User, error) {
 		users, err := readUsers(ctx, db, where, arg)
 		if err != nil {
@@ -191,6 +194,23 @@ func (t *tx) SetPasswordHash(ctx context.Context, userID, hash string, now time.
 // SetDisabled disables a user at a time, or with the zero time enables again; ErrNoUser if there is none.
 func (t *tx) SetDisabled(ctx context.Context, userID string, at time.Time) error {
 	return t.one(ctx, reset.ErrNoUser, `UPDATE users SET disabled_at = $1 WHERE id = $2`, stored(at), userID)
+}
+
+// SetAddress gives the user another address. ErrExists if another user has it, ErrNoUser.
+func (t *tx) SetAddress(ctx context.Context, userID string, a reset.Address) error {
+	return t.one(ctx, reset.ErrNoUser, `UPDATE users SET email = $1, email_key = $2 WHERE id = $3`, a.Raw(), a.Key(), userID)
+}
+
+// RemoveUser removes a user with all memberships and requests, or answers ErrNoUser.
+func (t *tx) RemoveUser(ctx context.Context, userID string) error {
+	t.later(`DELETE FROM requests WHERE user_id = $1`, userID)
+	return t.one(ctx, reset.ErrNoUser, `DELETE FROM users WHERE id = $1`, userID)
+}
+
+// LockRequests keeps others from opening a request for the user until the transaction ends.
+func (t *tx) LockRequests(_ context.Context, userID string) error {
+	t.later(lockRequests, userID)
+	return nil
 }
 
 // AddAccount stores an account and returns its id. ErrExists if the key is taken.

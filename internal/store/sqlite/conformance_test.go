@@ -1,10 +1,14 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,7 +70,52 @@ func peek(t *testing.T, path string) *sql.DB {
 // tested adds what the suite needs to see.
 type tested struct {
 	*sqlite.Store
-	db *sql.DB
+	db   *sql.DB
+	path string
+}
+
+// AtRest reads every table, and every byte of the files.
+func (s tested) AtRest(ctx context.Context) ([]byte, error) {
+	var all bytes.Buffer
+	names, err := texts(ctx, s.db, `SELECT name FROM sqlite_master WHERE type = 'table'`)
+	if err != nil {
+		return nil, err
+	}
+	for _, table := range names {
+		columns, err := texts(ctx, s.db, `SELECT name FROM pragma_table_info('`+table+`')`)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := texts(ctx, s.db, `SELECT concat_ws(' ', `+strings.Join(columns, ", ")+`) FROM "`+table+`"`)
+		if err != nil {
+			return nil, err
+		}
+		all.WriteString(strings.Join(rows, "\n"))
+	}
+	for _, companion := range []string{"", "-wal", "-shm", "-journal"} {
+		content, err := os.ReadFile(s.path + companion)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		all.Write(content)
+	}
+	return all.Bytes(), nil
+}
+
+func texts(ctx context.Context, db *sql.DB, query string) (list []string, err error) {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		list = append(list, text)
+	}
+	return list, rows.Err()
 }
 
 func (s tested) Pending(ctx context.Context) (n int, err error) {
@@ -78,7 +127,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Store {
 		path := file(t)
-		return tested{open(t, path), peek(t, path)}
+		return tested{open(t, path), peek(t, path), path}
 	})
 }
 

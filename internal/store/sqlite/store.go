@@ -100,7 +100,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{path: o.Path, log: o.Log}
 	var err error
-	if s.write, err = open(o, "immediate"); err != nil {
+	// What is deleted is overwritten: it may have been an address.
+	if s.write, err = open(o, "immediate", "secure_delete(1)"); err != nil {
 		return nil, err
 	}
 	s.write.SetMaxOpenConns(1)

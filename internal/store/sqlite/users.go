@@ -195,6 +195,22 @@ func (t *tx) SetDisabled(ctx context.Context, userID string, at time.Time) error
 	return t.one(ctx, reset.ErrNoUser, `UPDATE users SET disabled_at = ? WHERE id = ?`, ms(at), userID)
 }
 
+// SetAddress gives the user another address. ErrExists if another user has it, ErrNoUser.
+func (t *tx) SetAddress(ctx context.Context, userID string, a reset.Address) error {
+	return t.one(ctx, reset.ErrNoUser, `UPDATE users SET email = ?, email_key = ? WHERE id = ?`, a.Raw(), a.Key(), userID)
+}
+
+// RemoveUser removes a user with all memberships and requests, or answers ErrNoUser.
+func (t *tx) RemoveUser(ctx context.Context, userID string) error {
+	if _, err := t.exec(ctx, `DELETE FROM requests WHERE user_id = ?`, userID); err != nil {
+		return err
+	}
+	return t.one(ctx, reset.ErrNoUser, `DELETE FROM users WHERE id = ?`, userID)
+}
+
+// LockRequests has nothing to do: one transaction writes at a time.
+func (t *tx) LockRequests(context.Context, string) error { return nil }
+
 // AddAccount stores an account and returns its id. ErrExists if the key is taken.
 func (t *tx) AddAccount(ctx context.Context, name, key string, now time.Time) (int64, error) {
 	var id int64

@@ -21,16 +21,21 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sparekey/sparekey/internal/directory/builtin"
 	"github.com/sparekey/sparekey/internal/reset"
 )
 
 // Store is what is tested.
 type Store interface {
 	reset.Store
+	builtin.Records
 	// Pending counts the entries in the outbox that can be worked on.
 	Pending(ctx context.Context) (int, error)
 	// Secret returns what is kept under a name. Whoever asks first keeps fresh; all later callers get that.
 	Secret(ctx context.Context, name string, fresh []byte) ([]byte, error)
+	// AtRest is every row of every table as text, and, if the store has files of
+	// its own, what is in them.
+	AtRest(ctx context.Context) ([]byte, error)
 }
 
 // racers is how many callers compete in a race.
@@ -66,6 +71,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"Purge", testPurge},
 		{"PurgeInParts", testPurgeInParts},
 		{"SecretRace", testSecretRace},
+		{"SetAddress", testSetAddress},
+		{"RemoveUser", testRemoveUser},
+		{"NothingOfTheRemoved", testNothingOfTheRemoved},
+		{"LockRequests", testLockRequests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
