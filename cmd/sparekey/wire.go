@@ -37,7 +37,10 @@ func openCore(ctx context.Context, cfg *config.Config, now reset.Clock, log *slo
 		return nil, hintf(errors.New("there is no database at "+cfg.Database.Path),
 			"name the right one with --database sqlite:PATH or SPAREKEY_DATABASE, or make it: sparekey migrate")
 	}
-	policy, err := password.NewPolicy(cfg.Password.MinLength, cfg.Password.MaxLength)
+	policy, err := password.NewPolicy(password.Options{
+		MinLength: cfg.Password.MinLength, MaxLength: cfg.Password.MaxLength, MinStrength: password.DefaultStrength,
+		ServiceName: cfg.Mail.ServiceName, Log: log,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -103,7 +103,7 @@ func New(t testing.TB, opts ...Option) *World {
 	_, err = w.Store.Migrate(t.Context())
 	must(t, err)
 
-	policy, err := password.NewPolicy(15, 1024)
+	policy, err := password.NewPolicy(password.Options{MinLength: 15, MaxLength: 1024, MinStrength: password.DefaultStrength})
 	must(t, err)
 	hasher, err := password.NewHasher(password.DefaultParams(), 2, 32, time.Now)
 	must(t, err)

@@ -183,7 +183,9 @@ var errBusy = reset.Busy("too many", time.Second, nil)
 
 func (busy) Hash(context.Context, string) (string, error)         { return "", errBusy }
 func (busy) Verify(context.Context, string, string) (bool, error) { return false, errBusy }
-func (busy) Check(string, reset.User) (refusals []reset.Refusal)  { return nil }
+func (busy) Check(context.Context, string, reset.User) (refusals []reset.Refusal, err error) {
+	return nil, nil
+}
 
 func TestBusyHasherIsToldAsItIs(t *testing.T) {
 	t.Parallel()
