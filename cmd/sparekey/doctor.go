@@ -38,8 +38,9 @@ func newDoctor(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the set-up, and say what to do about it",
-		Long: `Check the database, the clock, the base URL, the sender and the mail server, each
-with a line of what to do when it fails. The exit code is 1 if any failed.
+		Long: `Check the database, the clock, the base URL, the sender, the mail server, and
+what knows leaked passwords if any does, each with a line of what to do when it
+fails. The exit code is 1 if any failed.
 
 It sends no mail, except a test mail with --send-to, and changes nothing: all that
 it writes is a probe, to see that the database takes it. It may run beside
@@ -65,7 +66,7 @@ sparekey serve; give it the same environment.`,
 	}
 	cmd.Flags().StringVar(&sendTo, "send-to", "", "send a test mail to `ADDRESS`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
-	config.AddFlags(cmd.Flags(), "database", "base_url", "mail")
+	config.AddFlags(cmd.Flags(), "database", "base_url", "mail", "password")
 	return cmd
 }
 
@@ -79,6 +80,12 @@ func examine(ctx context.Context, c console, cfg *config.Config, to *reset.Addre
 		{"base URL", d.baseURL},
 		{"sender", d.sender},
 		{"mail server", d.mailServer},
+	}
+	if cfg.Password.Blocklist != "" {
+		checks = append(checks, check{"blocklist", d.blocklist})
+	}
+	if cfg.Password.RangeURL != "" {
+		checks = append(checks, check{"range look-up", d.rangeLookUp})
 	}
 	if to != nil {
 		checks = append(checks, check{"test mail", func(ctx context.Context) (string, error) { return d.testMail(ctx, *to) }})

@@ -61,6 +61,9 @@ func serve(ctx context.Context, c console, cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, core.close()) }()
+	if err := core.verifyLists(ctx); err != nil {
+		return err
+	}
 	s, err := newService(core, mailer, nil)
 	if err != nil {
 		return err

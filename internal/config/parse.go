@@ -241,4 +241,12 @@ func parseName(s string) (string, error) {
 	return s, nil
 }
 
+// parsePath takes the path of a file; an empty one is not set.
+func parsePath(s string) (string, error) {
+	if hasControl(s) {
+		return "", errors.New("has a control character in its path")
+	}
+	return s, nil
+}
+
 func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
