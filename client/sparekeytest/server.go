@@ -117,7 +117,7 @@ func (s *Server) assemble(o *settings) http.Handler {
 	_, err = store.Migrate(ctx)
 	s.must(err)
 
-	policy, err := password.NewPolicy(15, 1024)
+	policy, err := password.NewPolicy(password.Options{MinLength: 15, MaxLength: 1024, MinStrength: password.DefaultStrength})
 	s.must(err)
 	hasher, err := password.NewHasher(password.DefaultParams(), 2, 200, time.Now)
 	s.must(err)

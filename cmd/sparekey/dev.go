@@ -77,6 +77,9 @@ func dev(ctx context.Context, c console, cmd *cobra.Command, data string) (err e
 		return errors.Join(err, l.Close())
 	}
 	defer func() { err = errors.Join(err, core.close()) }()
+	if err := core.verifyLists(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
 	key, err := prepareDemo(ctx, core)
 	if err != nil {
 		return errors.Join(err, l.Close())

@@ -39,8 +39,9 @@ func newDoctor(c console) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check the set-up, and say what to do about it",
 		Long: `Check the database, the clock, the base URL, the sender, the mail server and, where
-there are any, the certificate and the targets of events, each with a line of what
-to do when it fails. The exit code is 1 if any failed.
+there are any, the certificate, the targets of events and what knows leaked
+passwords, each with a line of what to do when it fails. The exit code is 1 if any
+failed.
 
 It sends no mail, except a test mail with --send-to, and no event, and changes
 nothing: all that it writes is a probe, to see that the database takes it. It may
@@ -66,7 +67,7 @@ run beside sparekey serve; give it the same environment.`,
 	}
 	cmd.Flags().StringVar(&sendTo, "send-to", "", "send a test mail to `ADDRESS`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
-	config.AddFlags(cmd.Flags(), "database", "base_url", "tls", "mail", "events")
+	config.AddFlags(cmd.Flags(), "database", "base_url", "tls", "mail", "password", "events")
 	return cmd
 }
 
@@ -89,6 +90,12 @@ func examine(ctx context.Context, c console, cfg *config.Config, to *reset.Addre
 		return err
 	}
 	checks = append(checks, targets...)
+	if cfg.Password.Blocklist != "" {
+		checks = append(checks, check{"blocklist", d.blocklist})
+	}
+	if cfg.Password.RangeURL != "" {
+		checks = append(checks, check{"range look-up", d.rangeLookUp})
+	}
 	if to != nil {
 		checks = append(checks, check{"test mail", func(ctx context.Context) (string, error) { return d.testMail(ctx, *to) }})
 	}

@@ -66,8 +66,9 @@ func TestNoSecretInFlags(t *testing.T) {
 			if secret[f.Name] {
 				t.Errorf("%s takes a secret", about)
 			}
+			name := strings.TrimPrefix(f.Name, "password-") // that section is about passwords and has none
 			for _, word := range []string{"password", "secret", "token", "smtp"} {
-				if strings.Contains(f.Name, word) && f.Value.Type() != "bool" && f.Value.Type() != string(config.Number) {
+				if strings.Contains(name, word) && f.Value.Type() != "bool" && f.Value.Type() != string(config.Number) {
 					t.Errorf("%s sounds as if it took a secret", about)
 				}
 			}

@@ -64,6 +64,9 @@ func serve(ctx context.Context, c console, cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, core.close()) }()
+	if err := core.verifyLists(ctx); err != nil {
+		return err
+	}
 	certificates, err := openCertificates(cfg, c.now, log)
 	if err != nil {
 		return err

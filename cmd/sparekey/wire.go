@@ -29,6 +29,7 @@ type core struct {
 	now    reset.Clock
 	log    *slog.Logger
 	store  *database
+	lists  *lists
 	policy *password.Policy
 	users  *builtin.Directory
 	hasher *password.Hasher
@@ -41,7 +42,8 @@ func openCore(ctx context.Context, cfg *config.Config, now reset.Clock, log *slo
 		return nil, hintf(errors.New("there is no database at "+cfg.Database.Path),
 			"name the right one with --database sqlite:PATH or SPAREKEY_DATABASE, or make it: sparekey migrate")
 	}
-	policy, err := password.NewPolicy(cfg.Password.MinLength, cfg.Password.MaxLength)
+	known := newLists(cfg.Password)
+	policy, err := newPolicy(cfg, known, log)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +64,7 @@ func openCore(ctx context.Context, cfg *config.Config, now reset.Clock, log *slo
 		log.InfoContext(ctx, "database migrated", "event", "database.migrated", "versions", applied)
 	}
 	return &core{
-		cfg: cfg, now: now, log: log, store: store, policy: policy, hasher: hasher,
+		cfg: cfg, now: now, log: log, store: store, lists: known, policy: policy, hasher: hasher,
 		users: builtin.New(store, hasher, policy, now),
 	}, nil
 }
@@ -70,7 +72,7 @@ func openCore(ctx context.Context, cfg *config.Config, now reset.Clock, log *slo
 // keys returns the API keys for a command, where nobody guesses.
 func (c *core) keys() *reset.Keys { return reset.NewKeys(c.store, throttle.Off{}, c.now) }
 
-func (c *core) close() error { return c.store.Close() }
+func (c *core) close() error { return errors.Join(c.lists.close(), c.store.Close()) }
 
 // service is everything that runs while serving.
 type service struct {

@@ -74,9 +74,13 @@ var reserved = []struct {
 		"SMTP belongs into internal/mail; ask through reset's interface for sending",
 	},
 	{
-		// A directory may live behind a webhook; internal/webhook calls applications; certificates are fetched over HTTPS.
+		// A directory may live behind a webhook; internal/webhook calls applications; certificates
+		// are fetched over HTTPS; leaked passwords are asked for at a service.
 		[]string{"net/http"},
-		[]string{"internal/webhook", "internal/certs", "internal/httpapi", "internal/web", "internal/httpserver", "internal/mail/devbox", "internal/directory", "client", "cmd/sparekey", "bench"},
+		[]string{
+			"internal/webhook", "internal/certs", "internal/httpapi", "internal/web", "internal/httpserver", "internal/mail/devbox",
+			"internal/directory", "internal/password/pwned", "client", "cmd/sparekey", "bench",
+		},
 		"HTTP belongs into the API, the pages and their server; return a reset.Error and let them answer",
 	},
 	{
@@ -217,6 +221,9 @@ func TestRules(t *testing.T) {
 		{"internal/throttle", "github.com/riverqueue/river", "alone know River"},
 		{"internal/throttle", "net/http", "HTTP belongs"},
 		{"internal/password", "testing", "for tests"},
+		{"internal/password", "net/http", "HTTP belongs"},
+		{"internal/password/pwned", "net/http", ""},
+		{"internal/password/blocklist", "net/http", "HTTP belongs"},
 		{"internal/password", "testing/iotest", "for tests"},
 		{"internal/config", "C", "static"},
 		{"internal/config", "github.com/spf13/cobra", "command line"},

@@ -124,10 +124,19 @@ type Hash struct {
 	Parallelism int
 }
 
-// Password are the limits for a new password, in characters (NIST SP 800-63B-4, 3.1.1.2).
+// Password is what a new password has to be (NIST SP 800-63B-4, 3.1.1.2).
 type Password struct {
+	// MinLength and MaxLength are in characters.
 	MinLength int
 	MaxLength int
+	// MinStrength is from 0, which asks for nothing, to 4.
+	MinStrength int
+	// Blocklist is the path of a list of leaked passwords. Empty for none.
+	Blocklist string
+	// RangeURL is a service that knows leaked passwords by the beginning of their hash. Empty for none.
+	RangeURL string
+	// RangeTimeout is how long that service is waited for.
+	RangeTimeout time.Duration
 }
 
 // Throttle limits who asks too often.

@@ -73,7 +73,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		API:      config.API{RequireKey: true, MaxAddresses: 10, MaxBulk: 5000},
 		Request:  config.Request{TTL: time.Hour},
 		Hash:     config.Hash{Concurrency: cores, Queue: 100 * cores, Memory: 19456, Time: 2, Parallelism: 1},
-		Password: config.Password{MinLength: 15, MaxLength: 1024},
+		Password: config.Password{MinLength: 15, MaxLength: 1024, MinStrength: 1, RangeTimeout: 2 * time.Second},
 		Puzzle:   config.Puzzle{Difficulty: 5000, WithoutScript: 60},
 		Throttle: config.Throttle{
 			Enabled: true, AddressPerMinute: 1, AddressPerHour: 3, Client: 30, Key: 600, Account: 6000, Service: 6000, Guesses: 100,
@@ -125,7 +125,7 @@ mail:
 api: {require_key: false, cors_origins: [https://A.example.com:443, "http://localhost:3000"], max_addresses: 5, max_bulk: 6}
 request.ttl: 90m
 hash: {concurrency: 3, queue: 0, memory: 65536, time: 4, parallelism: 2}
-password: {min_length: 8, max_length: 64}
+password: {min_length: 8, max_length: 64, min_strength: 3, blocklist: /var/lib/x.list, range_url: "https://range.example.com/range/", range_timeout: 3s}
 throttle: {enabled: false, address_per_minute: 2, address_per_hour: 4, client: 7, key: 9, account: 10, service: 11, guesses: 8}
 puzzle: {enabled: true, difficulty: 12, without_script: 0}
 http:
@@ -160,9 +160,12 @@ events:
 			CORSOrigins:  []string{"https://a.example.com", "http://localhost:3000"},
 			MaxAddresses: 5, MaxBulk: 6,
 		},
-		Request:  config.Request{TTL: 90 * time.Minute},
-		Hash:     config.Hash{Concurrency: 3, Memory: 65536, Time: 4, Parallelism: 2},
-		Password: config.Password{MinLength: 8, MaxLength: 64},
+		Request: config.Request{TTL: 90 * time.Minute},
+		Hash:    config.Hash{Concurrency: 3, Memory: 65536, Time: 4, Parallelism: 2},
+		Password: config.Password{
+			MinLength: 8, MaxLength: 64, MinStrength: 3, Blocklist: "/var/lib/x.list",
+			RangeURL: "https://range.example.com/range", RangeTimeout: 3 * time.Second,
+		},
 		Throttle: config.Throttle{AddressPerMinute: 2, AddressPerHour: 4, Client: 7, Key: 9, Account: 10, Service: 11, Guesses: 8},
 		Puzzle:   config.Puzzle{Enabled: true, Difficulty: 12},
 		HTTP: config.HTTP{TrustedProxies: []netip.Prefix{

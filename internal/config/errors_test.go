@@ -125,6 +125,13 @@ func TestValuesThatDoNotFit(t *testing.T) {
 		{"password.min_length", "7", "is out of range"},
 		{"password.max_length", "63", "is out of range"},
 		{"password.max_length", "4097", "is out of range"},
+		{"password.min_strength", "5", "is out of range"},
+		{"password.blocklist", "a\nb", "has a control character"},
+		{"password.range_url", "http://range.example.com", "must be https: whoever is on the way could change the answer"},
+		{"password.range_url", "https://range.example.com/range?a=b", "must not have a query"},
+		{"password.range_url", "https://u:p@range.example.com", "must not have a user name or password in it"},
+		{"password.range_url", "range.example.com", "does not begin with https://"},
+		{"password.range_timeout", "99ms", "is out of range"},
 		{"throttle.enabled", "2", "is neither true nor false"},
 		{"throttle.client", "0", "is out of range"},
 		{"throttle.address_per_minute", "61", "is out of range"},
@@ -207,6 +214,7 @@ func TestValuesAtTheEdgeFit(t *testing.T) {
 		"REQUEST_TTL=1m", "REQUEST_TTL=24h", "PASSWORD_MIN_LENGTH=8", "PASSWORD_MAX_LENGTH=4096", "MAIL_CONNECTIONS=64",
 		"OUTBOX_WORKERS=256", "API_REQUIRE_KEY=FALSE", "LOG_LEVEL=WARN", "DATABASE=sqlite:a b?.db", "API_CORS_ORIGINS=http://[::1]:3000",
 		"EVENTS_TARGETS=" + manyTargets(16), "EVENTS_TARGETS=https://192.0.2.1:8443", "EVENTS_TARGETS=https://10.example.com", "EVENTS_TYPES=password.reset",
+		"PASSWORD_MIN_STRENGTH=0", "PASSWORD_RANGE_URL=http://127.0.0.1:8081/range/", "PASSWORD_RANGE_TIMEOUT=30s",
 	} {
 		if got := faults(t, config.Source{Environ: []string{"SPAREKEY_" + entry}}); got != nil {
 			t.Errorf("%s: %q", entry, got)

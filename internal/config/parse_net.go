@@ -34,6 +34,21 @@ func parseBaseURL(s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
+	return parseService(s, "whoever reads the link on its way could use it")
+}
+
+// parseRangeURL takes the URL that five digits are added to; an empty one is not set.
+func parseRangeURL(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return "", nil
+	}
+	return parseService(s, "whoever is on the way could change the answer")
+}
+
+// parseService takes the URL of a place with or without a path. It is https
+// except on this machine, or else there is a reason not to.
+func parseService(s, reason string) (string, error) {
 	u, err := parseOriginOf(s)
 	if err != nil {
 		return "", err
@@ -50,7 +65,7 @@ func parseBaseURL(s string) (string, error) {
 	case strings.Contains(s, "#"):
 		return "", errors.New("must not have a fragment")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return "", errors.New("must be https: whoever reads the link on its way could use it")
+		return "", errors.New("must be https: " + reason)
 	}
 	return u.Scheme + "://" + u.Host + path, nil
 }

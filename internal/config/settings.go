@@ -25,8 +25,8 @@ const maxHashes = 1024
 func Settings() []Setting {
 	var all []Setting
 	for _, section := range [][]Setting{
-		serviceSettings(), tlsSettings(), mailSettings(), apiSettings(), hashSettings(), limitSettings(), puzzleSettings(),
-		operationSettings(), eventSettings(),
+		serviceSettings(), tlsSettings(), mailSettings(), apiSettings(), hashSettings(), passwordSettings(), limitSettings(),
+		puzzleSettings(), operationSettings(), eventSettings(),
 	} {
 		all = append(all, section...)
 	}
@@ -181,7 +181,7 @@ func hashSettings() []Setting {
 	}
 }
 
-func limitSettings() []Setting {
+func passwordSettings() []Setting {
 	return []Setting{
 		number(Setting{
 			Path: "password.min_length", Default: "15",
@@ -191,6 +191,27 @@ func limitSettings() []Setting {
 			Path: "password.max_length", Default: "1024",
 			About: "the most characters of a new password",
 		}, "", 64, 4096, func(c *Config) *int { return &c.Password.MaxLength }),
+		number(Setting{
+			Path: "password.min_strength", Default: "1",
+			About: "how hard to guess a new password has to be, as zxcvbn estimates it; 0 asks for nothing, and from 2 on phrases of ordinary words are refused too",
+		}, "", 0, 4, func(c *Config) *int { return &c.Password.MinStrength }),
+		text(Setting{
+			Path: "password.blocklist", Allowed: "the path of a file that sparekey blocklist build made",
+			About: "a list of leaked passwords, none of which is taken",
+		}, func(c *Config) *string { return &c.Password.Blocklist }, parsePath),
+		text(Setting{
+			Path: "password.range_url", Allowed: "https://HOST with a port and a path if needed; http only for a loopback host",
+			About: "a service that is asked whether a new password was leaked, by the first five digits of its hash, such as https://api.pwnedpasswords.com/range; without its answer the password is taken",
+		}, func(c *Config) *string { return &c.Password.RangeURL }, parseRangeURL),
+		duration(Setting{
+			Path: "password.range_timeout", Default: "2s",
+			About: "how long to wait for the answer of password.range_url",
+		}, 100*time.Millisecond, 30*time.Second, func(c *Config) *time.Duration { return &c.Password.RangeTimeout }),
+	}
+}
+
+func limitSettings() []Setting {
+	return []Setting{
 		boolean(Setting{
 			Path: "throttle.enabled", Default: "true",
 			About: "whether asking and guessing too often is refused; false only for tests and benchmarks",

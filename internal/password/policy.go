@@ -1,8 +1,11 @@
 package password
 
 import (
-	"fmt"
+	"context"
+	"crypto/sha1" //nolint:gosec // it names passwords in published lists and protects nothing
+	"log/slog"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -24,110 +27,172 @@ const (
 	LowestMax = 64
 )
 
-// The codes of refusals. They are stable: programs may depend on them.
-const (
-	// CodeInvalidUTF8: the password is not valid UTF-8.
-	CodeInvalidUTF8 = "invalid_utf8"
-	// CodeTooShort: it has fewer characters than the minimum.
-	CodeTooShort = "too_short"
-	// CodeTooLong: it has more characters than the maximum.
-	CodeTooLong = "too_long"
-	// CodeControlCharacter: it has a character of the Unicode category Cc: U+0000
-	// to U+001F, U+007F to U+009F.
-	CodeControlCharacter = "control_character"
-	// CodeContext: it is the user's own address, name or account.
-	CodeContext = "context"
-)
+// DefaultStrength is the least strength unless configured otherwise. An
+// estimate is guidance (NIST SP 800-63B-4, A.4): this one refuses what falls within
+// some two million guesses, far above what throttled logins allow, and far below what any
+// passphrase of ordinary words needs. From 2 on it refuses phrases such as
+// "another good password".
+const DefaultStrength = 1
 
 // mostBytesPerCharacter is how many bytes a string can have for each code point
 // of its NFC: up to four code points may compose into one (U+1F82), each of at
 // most four bytes.
 const mostBytesPerCharacter = 16
 
+// Digest is the SHA-1 of a password's UTF-8, the name by which lists of leaked
+// passwords know it. It is as secret as the password and never logged.
+type Digest [sha1.Size]byte
+
+// DigestOf returns the password's digest.
+func DigestOf(password string) Digest {
+	return sha1.Sum([]byte(password)) //nolint:gosec // see Digest
+}
+
+// List says whether a list has a password.
+type List interface {
+	Has(ctx context.Context, d Digest) (bool, error)
+}
+
+// Options are what a Policy asks for.
+type Options struct {
+	// MinLength and MaxLength are in code points, counted after NFC.
+	MinLength, MaxLength int
+	// MinStrength is from 0, which asks for nothing, to 4.
+	MinStrength int
+	// ServiceName is a word that passwords must not mostly consist of; may be empty.
+	ServiceName string
+	// Leaked is the operator's list of leaked passwords; nil if there is none.
+	// When it cannot be read no password is taken.
+	Leaked List
+	// Range is a service that is asked last; nil if there is none. When it fails
+	// the password is taken without it, and the log says so.
+	Range List
+	// Log is for Range; nil for none.
+	Log *slog.Logger
+}
+
 // Policy says what passwords are acceptable. It implements reset.Policy.
 //
-// It looks at nothing but length, control characters and the user's own names.
 // There are no rules about the kinds of characters (OWASP ASVS 6.2.5), and
 // whatever can be printed is welcome, spaces and emoji included. Nothing is
 // ever cut off (ASVS 6.2.8).
-type Policy struct{ least, most int }
+type Policy struct{ o Options }
 
 var _ reset.Policy = (*Policy)(nil)
 
-// NewPolicy returns a policy for passwords of least to most code points,
-// counted after NFC. It refuses a least below LowestMin, a most below LowestMax
-// and a least above most.
-func NewPolicy(least, most int) (*Policy, error) {
+// NewPolicy returns a policy. It refuses a least length below LowestMin, a
+// greatest below LowestMax or below the least, and a strength that is none.
+func NewPolicy(o Options) (*Policy, error) {
 	switch {
-	case least < LowestMin:
-		return nil, reset.Invalidf("the minimum length of passwords is %d; the lowest that may be set is %d", least, LowestMin)
-	case most < LowestMax:
-		return nil, reset.Invalidf("the maximum length of passwords is %d; the lowest that may be set is %d", most, LowestMax)
-	case least > most:
-		return nil, reset.Invalidf("the minimum length of passwords is %d, above their maximum of %d", least, most)
+	case o.MinLength < LowestMin:
+		return nil, reset.Invalidf("the minimum length of passwords is %d; the lowest that may be set is %d", o.MinLength, LowestMin)
+	case o.MaxLength < LowestMax:
+		return nil, reset.Invalidf("the maximum length of passwords is %d; the lowest that may be set is %d", o.MaxLength, LowestMax)
+	case o.MinLength > o.MaxLength:
+		return nil, reset.Invalidf("the minimum length of passwords is %d, above their maximum of %d", o.MinLength, o.MaxLength)
+	case o.MinStrength < 0 || o.MinStrength > mostStrength:
+		return nil, reset.Invalidf("the least strength of passwords is %d; it is from 0 to %d", o.MinStrength, mostStrength)
 	}
-	return &Policy{least: least, most: most}, nil
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Policy{o: o}, nil
 }
 
-// Check returns every reason why the password is refused for that user; none
-// means that it is fine. Its cost is bounded by the policy's maximum, however
-// long the password is.
-func (p *Policy) Check(password string, u reset.User) []reset.Refusal {
+// Check implements reset.Policy. What is cheap comes first, and what is refused
+// is not asked about any further: length and the user's own words; the built-in
+// and the operator's list; the strength; the service on the network.
+func (p *Policy) Check(ctx context.Context, password string, u reset.User) ([]reset.Refusal, error) {
 	// First of all by bytes: nothing longer could pass, and looking at every
 	// character of a megabyte is work that a stranger could ask for.
-	if len(password)/mostBytesPerCharacter > p.most {
-		return []reset.Refusal{{Code: CodeTooLong, Message: fmt.Sprintf("use at most %d characters; yours has many more", p.most)}}
+	if len(password)/mostBytesPerCharacter > p.o.MaxLength {
+		return []reset.Refusal{muchTooLong(p.o.MaxLength)}, nil
 	}
 	if !utf8.ValidString(password) {
-		return []reset.Refusal{{Code: CodeInvalidUTF8, Message: "send the password as valid UTF-8 text"}}
-	}
-	var refusals []reset.Refusal
-	refuse := func(code, format string, args ...any) {
-		refusals = append(refusals, reset.Refusal{Code: code, Message: fmt.Sprintf(format, args...)})
+		return []reset.Refusal{invalidUTF8()}, nil
 	}
 	normal := Normalize(password)
-	switch n := utf8.RuneCountInString(normal); {
-	case n < p.least:
-		refuse(CodeTooShort, "use at least %d characters; yours has %d", p.least, n)
-	case n > p.most:
-		refuse(CodeTooLong, "use at most %d characters; yours has %d", p.most, n)
+	words := contextWords(u, p.o.ServiceName)
+	if refusals := p.shape(normal, words); len(refusals) > 0 {
+		return refusals, nil
+	}
+	if common(normal) {
+		return []reset.Refusal{isCommon()}, nil
+	}
+	digests := digestsOf(password, normal)
+	leaked, err := p.leaked(ctx, digests)
+	if err != nil {
+		return nil, err
+	}
+	if leaked {
+		return []reset.Refusal{isBreached()}, nil
+	}
+	if s := strength(normal, plainOf(words), p.o.MinStrength); s < p.o.MinStrength {
+		return []reset.Refusal{tooWeak(s, p.o.MinStrength)}, nil
+	}
+	if p.inRange(ctx, digests) {
+		return []reset.Refusal{isBreached()}, nil
+	}
+	return nil, nil
+}
+
+// shape is what length, control characters and the user's own words have against a password: all of it.
+func (p *Policy) shape(normal string, words []word) (refusals []reset.Refusal) {
+	n := utf8.RuneCountInString(normal)
+	switch {
+	case n < p.o.MinLength:
+		refusals = append(refusals, tooShort(p.o.MinLength, n))
+	case n > p.o.MaxLength:
+		return []reset.Refusal{tooLong(p.o.MaxLength, n)} // the rest is not looked at, for it is long
 	}
 	// Directories and clients treat these differently: some cut a password at
 	// NUL, some turn one line break into another. A password must not depend on that.
 	if strings.ContainsFunc(normal, unicode.IsControl) {
-		refuse(CodeControlCharacter, "use no control characters such as tab, line break or NUL; all others are welcome, spaces and emoji too")
+		refusals = append(refusals, controlCharacter())
 	}
-	if what := ownName(normal, u); what != "" {
-		refuse(CodeContext, "use something other than %s", what)
+	if what := mostlyContext(normal, words); what != "" {
+		refusals = append(refusals, contextWord(what))
 	}
 	return refusals
 }
 
-// ownName says which of the user's own names the password is, or "" if none. It
-// compares whole strings, without regard to case and to spaces around them, and
-// nothing looser than that: a refusal must be one that the user can understand
-// (OWASP ASVS 6.2.11).
-func ownName(normal string, u reset.User) string {
-	typed := strings.TrimSpace(normal)
-	is := func(name string) bool {
-		name = strings.TrimSpace(Normalize(name))
-		return name != "" && strings.EqualFold(typed, name)
+// listPause is when to try again a list that cannot be read.
+const listPause = 10 * time.Second
+
+// leaked asks the operator's list. An operator who set one wants it heeded, so
+// that one that cannot be read is no reason to take any password.
+func (p *Policy) leaked(ctx context.Context, digests []Digest) (bool, error) {
+	if p.o.Leaked == nil {
+		return false, nil
 	}
-	local, _, _ := strings.Cut(u.Email.Raw(), "@")
-	switch {
-	case is(u.Email.Raw()) || is(u.Email.Key()):
-		return "your mail address"
-	case is(local):
-		return "the name in your mail address"
-	case is(u.Name):
-		return "your name"
+	has, err := anyOf(ctx, p.o.Leaked, digests)
+	if err != nil {
+		return false, reset.Busy("new passwords cannot be checked right now; please try again in a moment", listPause, err)
 	}
-	for _, a := range u.Accounts {
-		if is(a.Name) {
-			return "the name of your account"
-		}
+	return has, nil
+}
+
+// inRange asks the service on the network. It is somebody else's, and an outage
+// there must not keep people from their accounts.
+func (p *Policy) inRange(ctx context.Context, digests []Digest) bool {
+	if p.o.Range == nil {
+		return false
 	}
-	return ""
+	has, err := anyOf(ctx, p.o.Range, digests)
+	if err != nil && ctx.Err() == nil { // else nobody waits for the answer, which is not the service's fault
+		p.o.Log.WarnContext(ctx, "the look-up of leaked passwords failed; the password was taken without it",
+			"event", "password.range_failed", "error", err)
+	}
+	return has
+}
+
+// digestsOf are those of a password's NFC and, where it differs, of what was
+// typed: lists have what people typed.
+func digestsOf(typed, normal string) []Digest {
+	if typed == normal {
+		return []Digest{DigestOf(normal)}
+	}
+	return []Digest{DigestOf(normal), DigestOf(typed)}
 }
 
 // Normalize returns the password in Unicode normalization form C, so that it is
@@ -140,3 +205,23 @@ func ownName(normal string, u reset.User) string {
 // More than 30 combining marks in a row are broken up by U+034F, as the
 // Unicode Stream-Safe Text Format has it (UAX #15, 13).
 func Normalize(password string) string { return norm.NFC.String(password) }
+
+// IsCommon says whether a password is one that everybody knows, or one of its usual forms.
+func IsCommon(password string) bool {
+	return utf8.ValidString(password) && common(Normalize(password))
+}
+
+// IsListed says whether a list has a password, as typed or in NFC.
+func IsListed(ctx context.Context, l List, password string) (bool, error) {
+	return anyOf(ctx, l, digestsOf(password, Normalize(password)))
+}
+
+// anyOf says whether a list has one of the digests.
+func anyOf(ctx context.Context, l List, digests []Digest) (bool, error) {
+	for _, d := range digests {
+		if has, err := l.Has(ctx, d); has || err != nil {
+			return has && err == nil, err
+		}
+	}
+	return false, nil
+}

@@ -1,6 +1,7 @@
 package password_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -16,11 +17,38 @@ import (
 
 func mustPolicy(t *testing.T) *password.Policy {
 	t.Helper()
-	p, err := password.NewPolicy(password.DefaultMin, password.DefaultMax)
+	return policyOf(t, func(*password.Options) {})
+}
+
+// policyOf is the policy that is configured by default, but for what change changes.
+func policyOf(t testing.TB, change func(*password.Options)) *password.Policy {
+	t.Helper()
+	o := password.Options{MinLength: password.DefaultMin, MaxLength: password.DefaultMax, MinStrength: password.DefaultStrength}
+	change(&o)
+	p, err := password.NewPolicy(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// check returns the reasons of a policy that can find them out.
+func check(t testing.TB, p *password.Policy, typed string, u reset.User) []reset.Refusal {
+	t.Helper()
+	refusals, err := p.Check(t.Context(), typed, u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return refusals
+}
+
+// distinct is a text of n characters, none of them twice.
+func distinct(first rune, n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteRune(first + rune(i))
+	}
+	return b.String()
 }
 
 func mustAddress(t *testing.T, s string) reset.Address {
@@ -57,7 +85,7 @@ func TestPolicyBounds(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := password.NewPolicy(tc.least, tc.most)
+			_, err := password.NewPolicy(password.Options{MinLength: tc.least, MaxLength: tc.most})
 			if (err == nil) != (tc.complaint == "") || err != nil && !strings.Contains(err.Error(), tc.complaint) {
 				t.Errorf("got %v, want an error with %q", err, tc.complaint)
 			}
@@ -65,31 +93,30 @@ func TestPolicyBounds(t *testing.T) {
 	}
 }
 
-func TestPolicyLooksAtLengthAndControlsAlone(t *testing.T) {
+func TestPolicyLooksAtLengthAndControls(t *testing.T) {
 	t.Parallel()
 	policy := mustPolicy(t)
 	for _, tc := range []struct {
 		name, password string
 		want           []string
 	}{
-		{"fifteen lower-case letters", "abcdefghijklmno", nil},
-		{"fourteen", "abcdefghijklmn", []string{"too_short"}},
+		{"fifteen lower-case letters", "ohmygreatuncles", nil},
+		{"fourteen", "ohmygreatuncle", []string{"too_short"}},
 		{"nothing", "", []string{"too_short"}},
 		{"words and spaces", "a bird in the hand", nil},
-		{"spaces alone", strings.Repeat(" ", 15), nil},
-		{"spaces around count and stay", "  abcdefghijk  ", nil},
-		{"digits alone", "123456789012345", nil},
-		{"fifteen emoji", strings.Repeat("🦊", 15), nil},
+		{"spaces around count and stay", "  great uncle  ", nil},
+		{"digits alone", "837192645109371", nil},
+		{"fifteen emoji", distinct('🦊', 15), nil},
 		{"fourteen emoji of four bytes", strings.Repeat("🦊", 14), []string{"too_short"}},
-		{"emoji with joiners", "👩‍💻👩‍💻👩‍💻👩‍💻👩‍💻", nil},
-		{"fifteen composed letters", strings.Repeat("é", 15), nil},
-		{"fifteen decomposed letters", strings.Repeat("e\u0301", 15), nil},
-		{"fourteen decomposed letters, twenty-eight code points", strings.Repeat("e\u0301", 14), []string{"too_short"}},
-		{"the longest", strings.Repeat("x", 1024), nil},
-		{"one more", strings.Repeat("x", 1025), []string{"too_long"}},
-		{"the longest, four bytes each", strings.Repeat("🦊", 1024), nil},
-		{"one more, four bytes each", strings.Repeat("🦊", 1025), []string{"too_long"}},
-		{"the longest, each of four code points that compose", strings.Repeat("α\u0313\u0300\u0345", 1024), nil},
+		{"emoji with joiners", "👩‍💻👨‍🌾👩‍🚒👨‍🎤👩‍🔬", nil},
+		{"fifteen composed letters", norm.NFC.String(accented(15)), nil},
+		{"fifteen decomposed letters", accented(15), nil},
+		{"fourteen decomposed letters, twenty-eight code points", accented(14), []string{"too_short"}},
+		{"the longest", distinct('一', 1024), nil},
+		{"one more", distinct('一', 1025), []string{"too_long"}},
+		{"the longest, four bytes each", distinct('𠀀', 1024), nil},
+		{"one more, four bytes each", distinct('𠀀', 1025), []string{"too_long"}},
+		{"the longest, each of four code points that compose", strings.Repeat("α\u0313\u0300\u0345", 1010) + "ohmygreatuncle", nil},
 		{"one more, each of four code points that compose", strings.Repeat("α\u0313\u0300\u0345", 1025), []string{"too_long"}},
 		{"NUL inside", "abcdefgh\x00ijklmnopq", []string{"control_character"}},
 		{"a tab", "abcdefgh\tijklmnopq", []string{"control_character"}},
@@ -106,7 +133,7 @@ func TestPolicyLooksAtLengthAndControlsAlone(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tc.want, codes(policy.Check(tc.password, reset.User{}))); diff != "" {
+			if diff := cmp.Diff(tc.want, codes(check(t, policy, tc.password, reset.User{}))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -136,11 +163,6 @@ func TestPolicyRefusesTheUsersOwnNames(t *testing.T) {
 		{"the name, composed and in lower case", "josé bartholomew fitzgerald", true},
 		{"an account", "amalgamated widgets", true},
 		{"a suspended account", "suspended sprockets", true},
-		{"a name with more to it", "Jose\u0301 Bartholomew Fitzgerald!", false},
-		{"the name in the address twice", "bartholomew.fitzgeraldbartholomew.fitzgerald", false},
-		{"without the accent", "jose bartholomew fitzgerald", false},
-		{"two spaces for one", "amalgamated  widgets", false},
-		{"spaces alone are nobody's name", strings.Repeat(" ", 20), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -148,7 +170,7 @@ func TestPolicyRefusesTheUsersOwnNames(t *testing.T) {
 			if tc.refused {
 				want = []string{"context"}
 			}
-			if diff := cmp.Diff(want, codes(policy.Check(tc.password, user))); diff != "" {
+			if diff := cmp.Diff(want, codes(check(t, policy, tc.password, user))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -157,21 +179,40 @@ func TestPolicyRefusesTheUsersOwnNames(t *testing.T) {
 
 func TestRefusalsSayWhatWouldBeAccepted(t *testing.T) {
 	t.Parallel()
-	policy := mustPolicy(t)
+	policy := policyOf(t, func(o *password.Options) { o.Leaked = listOf("a bird in the hand") })
 	user := reset.User{Name: "Bartholomew Fitzgerald"}
-	for _, tc := range []struct{ password, want string }{
-		{strings.Repeat("é", 14), "use at least 15 characters; yours has 14"},
-		{strings.Repeat("é", 1025), "use at most 1024 characters; yours has 1025"},
-		{strings.Repeat("é", 1<<19), "use at most 1024 characters; yours has many more"},
-		{"abcdefgh\tijklmnopq", "use no control characters such as tab, line break or NUL; all others are welcome, spaces and emoji too"},
-		{"bartholomew fitzgerald", "use something other than your name"},
-		{strings.Repeat("\xff", 20), "send the password as valid UTF-8 text"},
+	for _, tc := range []struct {
+		password, want string
+		params         map[string]any
+	}{
+		{accented(14), "use at least 15 characters; yours has 14", map[string]any{"min": 15, "length": 14}},
+		{strings.Repeat("é", 1025), "use at most 1024 characters; yours has 1025", map[string]any{"max": 1024, "length": 1025}},
+		{strings.Repeat("é", 1<<19), "use at most 1024 characters; yours has many more", map[string]any{"max": 1024}},
+		{"abcdefgh\tijklmnopq", "use no control characters such as tab, line break or NUL; all others are welcome, spaces and emoji too", nil},
+		{"bartholomew fitzgerald", "use something that is not mostly your name", map[string]any{"what": "name"}},
+		{"passwordpassword", "use something other than a well-known password, a row of keys or a repetition; a few words that have nothing to do with each other do well", nil},
+		{"a bird in the hand", "use a password that is in no list of leaked ones, where this one is; a few words that have nothing to do with each other do well", nil},
+		{"monkeydragonmaster", "use something that is harder to guess; a few more words that have nothing to do with each other do well", map[string]any{"strength": 0, "min": 1}},
+		{strings.Repeat("\xff", 20), "send the password as valid UTF-8 text", nil},
 	} {
-		refusals := policy.Check(tc.password, user)
+		refusals := check(t, policy, tc.password, user)
 		if len(refusals) != 1 || refusals[0].Message != tc.want {
-			t.Errorf("got %q, want %q", refusals, tc.want)
+			t.Errorf("got %v, want %q", refusals, tc.want)
+			continue
+		}
+		if diff := cmp.Diff(tc.params, refusals[0].Params); diff != "" {
+			t.Errorf("params of %s: %s", refusals[0].Code, diff)
 		}
 	}
+}
+
+// accented is a text of n decomposed letters that are in no order.
+func accented(n int) string {
+	var b strings.Builder
+	for _, r := range "ouaieyneucaoiue"[:n] {
+		b.WriteString(string(r) + "\u0301")
+	}
+	return b.String()
 }
 
 // letters draws what people type, in letters that no message contains.
@@ -181,10 +222,7 @@ func letters() *rapid.Generator[string] {
 
 func TestPolicyCountsCodePointsAfterNFC(t *testing.T) {
 	t.Parallel()
-	policy, err := password.NewPolicy(8, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
+	policy := policyOf(t, func(o *password.Options) { o.MinLength, o.MaxLength = 8, 64 })
 	rapid.Check(t, func(t *rapid.T) {
 		s := letters().Draw(t, "password")
 		var want []string
@@ -195,8 +233,15 @@ func TestPolicyCountsCodePointsAfterNFC(t *testing.T) {
 			want = []string{"too_long"}
 		}
 		for _, form := range []string{s, norm.NFC.String(s), norm.NFD.String(s)} {
-			refusals := policy.Check(form, reset.User{})
-			if got := codes(refusals); !slices.Equal(got, want) {
+			refusals, err := policy.Check(context.Background(), form, reset.User{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := codes(refusals)
+			if want == nil && slices.Equal(got, []string{"common"}) {
+				got = nil // what is drawn may well be a repetition
+			}
+			if !slices.Equal(got, want) {
 				t.Fatalf("got %v, want %v", got, want)
 			}
 			for _, r := range refusals {
@@ -209,23 +254,17 @@ func TestPolicyCountsCodePointsAfterNFC(t *testing.T) {
 }
 
 func BenchmarkPolicyMebibyte(b *testing.B) {
-	policy, err := password.NewPolicy(password.DefaultMin, password.DefaultMax)
-	if err != nil {
-		b.Fatal(err)
-	}
+	policy := policyOf(b, func(*password.Options) {})
 	hostile := "e" + strings.Repeat("\u0301", 1<<19)
 	for b.Loop() {
-		policy.Check(hostile, reset.User{})
+		check(b, policy, hostile, reset.User{})
 	}
 }
 
 func BenchmarkPolicyLongestHostile(b *testing.B) {
-	policy, err := password.NewPolicy(password.DefaultMin, password.DefaultMax)
-	if err != nil {
-		b.Fatal(err)
-	}
+	policy := policyOf(b, func(*password.Options) {})
 	hostile := strings.Repeat("\u0345\u0301", 16*1024/4)
 	for b.Loop() {
-		policy.Check(hostile, reset.User{})
+		check(b, policy, hostile, reset.User{})
 	}
 }

@@ -114,16 +114,21 @@ type Change interface {
 
 // Policy says what passwords are acceptable.
 type Policy interface {
-	// Check returns why the password is refused for that user; none means it is fine.
-	Check(password string, u User) []Refusal
+	// Check returns why the password is refused for that user; none means it is
+	// fine. It may take a while and is called outside of any transaction. An error,
+	// of kind Unavailable, says that it could not be found out.
+	Check(ctx context.Context, password string, u User) ([]Refusal, error)
 }
 
 // Refusal is one reason why a password is refused.
 type Refusal struct {
 	// Code is stable, for programs: "too_short" and so on.
 	Code string `json:"code"`
-	// Message is for people and says what would be accepted.
+	// Message is for people, in English, and says what would be accepted.
 	Message string `json:"message"`
+	// Params are what the message is made of besides the code, so that it can be
+	// said in other languages: {"min": 15, "length": 9}. Keys are snake_case.
+	Params map[string]any `json:"params,omitempty"`
 }
 
 // Mailer composes and sends the mails. It answers nil only once a mail server

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/sparekey/sparekey/internal/directory/builtin"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/servicetest"
+	"github.com/sparekey/sparekey/internal/throttle"
 )
 
 // withPassword adds a user who has one.
@@ -176,6 +178,7 @@ func TestRefusedPassword(t *testing.T) {
 		"1,025": {strings.Repeat("é", 1025), []string{"too_long"}}, "2 MB": {strings.Repeat("a", 2<<20), []string{"too_long"}},
 		"invalid UTF-8": {oldPassword + "\xff", []string{"invalid_utf8"}}, "NUL": {oldPassword + "\x00", []string{"control_character"}},
 		"the address": {"Ada.of.the.long.name@example.test", []string{"context"}}, "two reasons": {"a\tb", []string{"too_short", "control_character"}},
+		"what everybody takes": {"Password123456!", []string{"common"}}, "what is soon guessed": {"monkeydragonmaster", []string{"too_weak"}},
 	} {
 		_, err := w.Service.Reset(t.Context(), visitor, id, c.password)
 		e := refused(t, name, err, reset.Invalid, reset.CodeBadValue)
@@ -194,8 +197,12 @@ func TestRefusedPassword(t *testing.T) {
 	}
 	same(t, "the database", w.Dump(t), before)
 	d.prepare = nil
-	if _, err := w.Service.Reset(t.Context(), visitor, id, strings.Repeat("🕊", 1024)); err != nil {
-		t.Errorf("1,024 emoji after all that: %v", err)
+	var longest strings.Builder
+	for i := range 1024 {
+		longest.WriteRune('\U00020000' + rune(i)) // four bytes each
+	}
+	if _, err := w.Service.Reset(t.Context(), visitor, id, longest.String()); err != nil {
+		t.Errorf("1,024 ideographs after all that: %v", err)
 	}
 }
 
@@ -320,4 +327,40 @@ func TestLinkThatExpiresDuringTheReset(t *testing.T) {
 	refused(t, "the reset", err, reset.Unauthorized, reset.CodeExpired)
 	same(t, "the users", usersIn(w.Dump(t)), before)
 	same(t, "the outbox", len(w.Pending()), 0)
+}
+
+// policy is a reset.Policy that is one function.
+type policy func(ctx context.Context, password string, u reset.User) ([]reset.Refusal, error)
+
+func (p policy) Check(ctx context.Context, password string, u reset.User) ([]reset.Refusal, error) {
+	return p(ctx, password, u)
+}
+
+// A policy may take its time, for it may ask on the network: nobody waits for
+// it but the caller. If it cannot find out, nothing is hashed and the link stays good.
+func TestPolicyIsAskedOutsideOfTransactions(t *testing.T) {
+	t.Parallel()
+	d := &directory{}
+	w := servicetest.New(t, behind(d))
+	u := w.AddUser(t, ada, "Ada")
+	d.prepare = func(context.Context) error { t.Error("a password was hashed that nobody has checked"); return nil }
+	id := w.MailedID(t, ada)
+	var asked string
+	s := reset.NewService(reset.Config{BaseURL: servicetest.BaseURL, TTL: ttl}, w.Store, w.Users, policy(
+		func(ctx context.Context, password string, who reset.User) ([]reset.Refusal, error) {
+			asked = password
+			same(t, "the user", who.ID, u.ID)
+			// On SQLite there is one writer: this would wait for an open transaction until the deadline.
+			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+			defer cancel()
+			err := w.Store.Update(ctx, func(tx reset.Tx) error { return tx.Enqueue(ctx, reset.LinkEntry{Address: bob}) })
+			must(t, err)
+			return nil, reset.Busy("not now", time.Second, nil)
+		}), throttle.Off{}, w.Clock.Now, slog.New(slog.DiscardHandler))
+	_, err := s.Reset(t.Context(), visitor, id, newPassword)
+	refused(t, "a policy that cannot find out", err, reset.Unavailable, reset.CodeUnknown)
+	same(t, "the password it was asked for", asked, newPassword)
+	d.prepare = nil
+	_, err = w.Service.Reset(t.Context(), visitor, id, newPassword)
+	must(t, err)
 }

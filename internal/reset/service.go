@@ -167,7 +167,11 @@ func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID,
 	if err != nil {
 		return ID{}, err
 	}
-	if refusals := s.policy.Check(password, user); len(refusals) > 0 {
+	refusals, err := s.policy.Check(ctx, password, user)
+	if err != nil {
+		return ID{}, err
+	}
+	if len(refusals) > 0 {
 		return ID{}, Refused(refusals)
 	}
 	// Whoever had to wait looks again: of many resets with one id the first closes

@@ -124,7 +124,7 @@ func New(t testing.TB, opts ...Option) *World {
 		w.outbox = nil
 	}
 	w.open(t, o)
-	policy, err := password.NewPolicy(15, 1024)
+	policy, err := password.NewPolicy(password.Options{MinLength: 15, MaxLength: 1024, MinStrength: password.DefaultStrength})
 	must(t, err)
 	if o.hasher == nil {
 		o.hasher, err = password.NewHasher(password.DefaultParams(), 2, 32, time.Now)

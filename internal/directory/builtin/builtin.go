@@ -231,7 +231,11 @@ func (d *Directory) HashNew(ctx context.Context, n NewUser, password string) (st
 	for _, name := range n.Accounts {
 		u.Accounts = append(u.Accounts, reset.Account{Name: name})
 	}
-	if refusals := d.policy.Check(password, u); len(refusals) > 0 {
+	refusals, err := d.policy.Check(ctx, password, u)
+	if err != nil {
+		return "", err
+	}
+	if len(refusals) > 0 {
 		return "", reset.Refused(refusals)
 	}
 	return d.hasher.Hash(ctx, password, nil)

@@ -185,7 +185,9 @@ func (busy) Hash(context.Context, string, func(context.Context) error) (string, 
 	return "", errBusy
 }
 func (busy) Verify(context.Context, string, string) (bool, error) { return false, errBusy }
-func (busy) Check(string, reset.User) (refusals []reset.Refusal)  { return nil }
+func (busy) Check(context.Context, string, reset.User) (refusals []reset.Refusal, err error) {
+	return nil, nil
+}
 
 func TestBusyHasherIsToldAsItIs(t *testing.T) {
 	t.Parallel()
