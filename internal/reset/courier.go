@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"time"
 )
 
@@ -43,6 +44,8 @@ type Courier struct {
 	turns     turns
 	shared    Turns    // nil where one process works alone
 	limits    Throttle // nil where nothing is limited
+	audit     *Audit   // nil: nothing is told
+	trail     trailKeeper
 }
 
 // NewCourier wires the courier to its surroundings.
@@ -56,6 +59,9 @@ func (c *Courier) Limit(t Throttle) { c.limits = t }
 // ShareTurns has the courier take turns with those of other replicas. Call it before any entry is worked.
 func (c *Courier) ShareTurns(t Turns) { c.shared = t }
 
+// Audit has mails told to the audit trail. Call it before any entry is worked.
+func (c *Courier) Audit(a *Audit) { c.audit = a }
+
 // MailLink looks the address up and, if a user who may reset has it, mints a
 // request and mails its link to the address in the directory. An address that
 // nobody has is no error. After an error the entry runs again and mints
@@ -68,8 +74,9 @@ func (c *Courier) ShareTurns(t Turns) { c.shared = t }
 func (c *Courier) MailLink(ctx context.Context, e LinkEntry, again bool) error {
 	address, err := ParseAddress(e.Address)
 	if err != nil {
-		return c.outcome(ctx, e, OutcomeUnknown)
+		return c.skip(ctx, e, "", EndInvalid, OutcomeUnknown)
 	}
+	ctx = WithRequestID(ctx, e.RequestID)
 	if !again && c.limits != nil {
 		within, err := c.count(ctx, address)
 		if err != nil {
@@ -77,7 +84,7 @@ func (c *Courier) MailLink(ctx context.Context, e LinkEntry, again bool) error {
 		}
 		if !within {
 			c.log.DebugContext(ctx, "no mail, since its address had enough of them lately", "event", "mail.limited")
-			return c.outcome(ctx, e, OutcomeFailed)
+			return c.skip(ctx, e, c.audit.ofAddress(address), EndThrottled, OutcomeFailed)
 		}
 	}
 	// Mints and mails for one user take turns, so that the mail that arrives
@@ -112,7 +119,7 @@ func (c *Courier) count(ctx context.Context, a Address) (within bool, err error)
 func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address) error {
 	user, err := c.recipient(ctx, e, address)
 	if errors.Is(err, ErrNoUser) {
-		return c.outcome(ctx, e, OutcomeUnknown)
+		return c.skip(ctx, e, c.audit.ofAddress(address), EndUnknown, OutcomeUnknown)
 	}
 	if err != nil {
 		return err
@@ -120,9 +127,14 @@ func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address)
 	if err := c.within(ctx, user); err != nil {
 		return err
 	}
+	about := Details("mail", e.Kind(), "address", c.audit.ofAddress(address), "job", e.Job)
 	id, now := NewID(), c.now()
 	expires := now.Add(c.cfg.TTL)
-	err = c.store.Update(ctx, func(tx Tx) error { return tx.OpenRequest(ctx, id.Digest(), user.ID, now, expires) })
+	opened := c.audit.mail(ctx, ActOpened, ofUser(user.ID), EndOK, about)
+	err = c.store.Update(ctx, func(tx Tx) error {
+		tx.Record(opened)
+		return tx.OpenRequest(ctx, id.Digest(), user.ID, now, expires)
+	})
 	if err != nil {
 		return err
 	}
@@ -136,6 +148,7 @@ func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address)
 		return err
 	}
 	err = c.mailer.SendLink(ctx, LinkMail{User: again, Link: c.cfg.BaseURL + "/reset/" + id.Reveal(), ExpiresAt: expires})
+	c.audit.mailed(ctx, ofUser(user.ID), about, err)
 	if err != nil {
 		return err
 	}
@@ -176,7 +189,9 @@ func (c *Courier) within(ctx context.Context, user User) error {
 // takeBack closes what was opened for a user who may not have it any more.
 func (c *Courier) takeBack(ctx context.Context, e LinkEntry, userID string) error {
 	now := c.now()
+	closed := c.audit.mail(ctx, ActClosed, ofUser(userID), EndUnknown, Details("mail", e.Kind(), "job", e.Job))
 	err := c.store.Update(ctx, func(tx Tx) error {
+		tx.Record(closed)
 		_, err := tx.CloseRequests(ctx, userID, now)
 		return err
 	})
@@ -189,36 +204,60 @@ func (c *Courier) takeBack(ctx context.Context, e LinkEntry, userID string) erro
 // MailNotice tells the user that the password was changed (NIST SP 800-63B-4, 4.6;
 // OWASP ASVS 6.3.7). A user who is gone by now is no error.
 func (c *Courier) MailNotice(ctx context.Context, e NoticeEntry) error {
+	about := Details("mail", e.Kind())
 	user, err := c.directory.UserByID(ctx, e.UserID)
 	if errors.Is(err, ErrNoUser) {
+		c.audit.note(c.audit.mail(ctx, ActMailSkipped, ofUser(e.UserID), EndUnknown, about))
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return c.mailer.SendNotice(ctx, NoticeMail{User: user, ChangedAt: e.ChangedAt, ForgotURL: c.cfg.BaseURL + "/forgot"})
+	err = c.mailer.SendNotice(ctx, NoticeMail{User: user, ChangedAt: e.ChangedAt, ForgotURL: c.cfg.BaseURL + "/forgot"})
+	c.audit.mailed(ctx, ofUser(e.UserID), about, err)
+	return err
 }
 
 // GiveUp is told of an entry that will not be tried again, and why. It counts
 // and logs it, without the address.
 func (c *Courier) GiveUp(ctx context.Context, e Entry, attempts int, cause error) error {
 	attrs := []any{"event", "mail.given_up", "entry", e.Kind(), "attempts", attempts}
+	about, end := []string{"mail", e.Kind(), "attempts", strconv.Itoa(attempts)}, EndLate
 	if u, ok := errors.AsType[*Undeliverable](cause); ok {
 		attrs = append(attrs, "reply", u.Reply)
+		about, end = append(about, "reply", strconv.Itoa(u.Reply)), EndRefused
 	}
 	c.log.WarnContext(ctx, "a mail was given up", attrs...)
-	if link, ok := e.(LinkEntry); ok {
-		return c.outcome(ctx, link, OutcomeFailed)
+	who := ""
+	switch e := e.(type) {
+	case LinkEntry:
+		ctx = WithRequestID(ctx, e.RequestID)
+		if a, err := ParseAddress(e.Address); err == nil {
+			who = c.audit.ofAddress(a)
+		}
+		if err := c.outcome(ctx, e, OutcomeFailed); err != nil {
+			return err
+		}
+	case NoticeEntry:
+		who = ofUser(e.UserID)
 	}
+	c.audit.note(c.audit.mail(ctx, ActMailGivenUp, who, end, Details(about...)))
 	return nil
+}
+
+// skip tells why an entry is not mailed, and notes how it ended.
+func (c *Courier) skip(ctx context.Context, e LinkEntry, who, end string, o Outcome) error {
+	c.audit.note(c.audit.mail(ctx, ActMailSkipped, who, end, Details("mail", e.Kind(), "job", e.Job)))
+	return c.outcome(ctx, e, o)
 }
 
 // Purge removes what has expired.
 func (c *Courier) Purge(ctx context.Context) error {
 	now := c.now()
-	return c.store.Update(ctx, func(tx Tx) error {
+	err := c.store.Update(ctx, func(tx Tx) error {
 		return tx.Purge(ctx, now, now.Add(-keepRequests), now.Add(-keepJobs))
 	})
+	return errors.Join(err, c.keepTrail(ctx, now))
 }
 
 // outcome notes how an entry of a bulk job ended; other entries have none.

@@ -26,6 +26,9 @@ import (
 // BaseURL is what links begin with.
 const BaseURL = "https://reset.example.com"
 
+// AddressNames is what names addresses in the audit trail.
+var AddressNames = reset.AddressNames("the key of addresses")
+
 // World is a service and what surrounds it.
 type World struct {
 	Store   *sqlite.Store
@@ -34,6 +37,10 @@ type World struct {
 	Keys    *reset.Keys
 	Courier *reset.Courier
 	Clock   *Clock
+	// Recorder keeps what is noted for the audit trail until Trail is called.
+	Recorder *reset.Recorder
+	// Chain seals the audit trail.
+	Chain *reset.Chain
 	// Path is the database file.
 	Path string
 
@@ -49,6 +56,7 @@ type options struct {
 	busy      time.Duration
 	pages     int
 	log       *slog.Logger
+	clients   reset.ClientDetail
 	directory func(reset.Directory) reset.Directory
 	mailer    func(reset.Mailer) reset.Mailer
 }
@@ -64,6 +72,9 @@ func WithDisk(pages int) Option { return func(o *options) { o.pages = pages } }
 
 // WithLog sets where the domain logs to; by default nowhere.
 func WithLog(l *slog.Logger) Option { return func(o *options) { o.log = l } }
+
+// WithClients sets how exactly the audit trail tells where calls came from.
+func WithClients(d reset.ClientDetail) Option { return func(o *options) { o.clients = d } }
 
 // WithDirectory puts something between the domain and the directory, such as
 // one that fails or waits. World.Users stays the directory behind it.
@@ -118,6 +129,13 @@ func New(t testing.TB, opts ...Option) *World {
 	w.Keys = reset.NewKeys(w.Store, limits, w.Clock.Now)
 	w.Courier = reset.NewCourier(cfg, w.Store, directory, o.mailer(w.mail), w.Clock.Now, o.log)
 	w.Courier.Limit(limits)
+	w.Recorder = reset.NewRecorder(w.Store, w.Clock.Now, o.log)
+	w.Chain = reset.NewChain([]byte("the key of the audit trail"), "test", slog.New(slog.DiscardHandler))
+	w.Store.Seal(w.Chain)
+	audit := reset.NewAudit(AddressNames, o.clients, w.Recorder, w.Clock.Now)
+	w.Service.Audit(audit)
+	w.Keys.Audit(audit)
+	w.Courier.Audit(audit)
 	return w
 }
 

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/store/postgres"
 	"github.com/sparekey/sparekey/internal/store/postgres/pgtest"
 	"github.com/sparekey/sparekey/internal/store/storetest"
@@ -59,6 +61,11 @@ func open(t *testing.T, address string) *postgres.Store {
 	return s
 }
 
+// chain is one that seals what a test records.
+func chain() *reset.Chain {
+	return reset.NewChain([]byte("a key"), "test", slog.New(slog.DiscardHandler))
+}
+
 // tested adds what the suite needs to see.
 type tested struct {
 	*postgres.Store
@@ -69,6 +76,13 @@ func (s tested) Pending(ctx context.Context) (n int, err error) {
 	err = s.db.QueryRow(ctx, `SELECT count(*) FROM river_job WHERE state = 'available'`).Scan(&n)
 	return n, err
 }
+
+func (s tested) Exec(ctx context.Context, statement string) error {
+	_, err := s.db.Exec(ctx, statement)
+	return err
+}
+
+func (tested) Disarm() []string { return []string{`ALTER TABLE audit_entries DISABLE TRIGGER USER`} }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()

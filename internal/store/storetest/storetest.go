@@ -29,8 +29,15 @@ type Store interface {
 	reset.Store
 	// Pending counts the entries in the outbox that can be worked on.
 	Pending(ctx context.Context) (int, error)
-	// Secret returns what is kept under a name. Whoever asks first keeps fresh; all later callers get that.
+	// Secret returns what is kept under a name. Whoever asks first keeps fresh; all later callers get that. With nil nothing is kept.
 	Secret(ctx context.Context, name string, fresh []byte) ([]byte, error)
+	reset.AuditTrail
+	// Seal has it keep an audit trail.
+	Seal(c *reset.Chain)
+	// Exec runs a statement past the store, as somebody could who may write to the database.
+	Exec(ctx context.Context, statement string) error
+	// Disarm returns the statements that take the triggers off the audit trail.
+	Disarm() []string
 }
 
 // racers is how many callers compete in a race.
@@ -65,6 +72,14 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"TakeProperty", testTakeProperty},
 		{"Purge", testPurge},
 		{"SecretRace", testSecretRace},
+		{"Audit", testAudit},
+		{"AuditTampering", testAuditTampering},
+		{"AuditTriggers", testAuditTriggers},
+		{"AuditRollback", testAuditRollback},
+		{"AuditRace", testAuditRace},
+		{"AuditPurge", testAuditPurge},
+		{"AuditSecrets", testAuditSecrets},
+		{"AuditProperty", testAuditProperty},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
