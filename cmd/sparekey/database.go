@@ -25,7 +25,10 @@ type store interface {
 	Migrate(ctx context.Context) (applied []string, err error)
 	// Pending reports whether Migrate would do anything.
 	Pending(ctx context.Context) (bool, error)
-	// Secret returns what is kept under a name; whoever asks first keeps fresh.
+	reset.AuditTrail
+	// Seal has it keep an audit trail.
+	Seal(c *reset.Chain)
+	// Secret returns what is kept under a name; whoever asks first keeps fresh, and nil keeps nothing.
 	Secret(ctx context.Context, name string, fresh []byte) ([]byte, error)
 	// Ready answers an error when it cannot be read.
 	Ready(ctx context.Context) error

@@ -70,6 +70,7 @@ func dev(ctx context.Context, c console, cmd *cobra.Command, data string) (err e
 	// Whatever production is configured to, the links lead here.
 	cfg.BaseURL = "http://" + l.Addr().String()
 
+	ctx = asOperator(ctx, c)
 	log := logs.New(c.stderr, cfg.Log.Format, cfg.Log.Level)
 	core, err := openCore(ctx, cfg, c.now, log, true)
 	if err != nil {

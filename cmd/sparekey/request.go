@@ -109,7 +109,10 @@ shows. The user may ask for another; to prevent that see: sparekey user disable`
 				return usagef(seeRequests, "REF is the number that request list shows")
 			}
 			return withCore(c, cmd, refuseMissing, func(ctx context.Context, core *core) error {
-				err := core.store.Update(ctx, func(tx reset.Tx) error { return tx.CloseRequest(ctx, ref, core.now()) })
+				err := core.store.Update(ctx, func(tx reset.Tx) error {
+					tx.Record(reset.AdminAct(ctx, core.now(), reset.ActRevoked, "ref", args[0]))
+					return tx.CloseRequest(ctx, ref, core.now())
+				})
 				if errors.Is(err, reset.ErrNoRequest) {
 					return hintf(fmt.Errorf("there is no open request %d", ref), seeRequests)
 				}

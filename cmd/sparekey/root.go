@@ -102,7 +102,7 @@ changes the password. Try it without any set-up:
 
   sparekey dev`,
 		newDev(c), newServe(c),
-		newUser(c), newAccount(c), newKey(c), newRequest(c), newThrottle(c),
+		newUser(c), newAccount(c), newKey(c), newRequest(c), newThrottle(c), newAudit(c),
 		newMigrate(c), newDoctor(c), newConfig(c), newVersion(c),
 	)
 	root.SilenceErrors, root.SilenceUsage = true, true

@@ -28,6 +28,10 @@ type core struct {
 	policy *password.Policy
 	users  *builtin.Directory
 	hasher *password.Hasher
+
+	audit    *reset.Audit
+	recorder *reset.Recorder
+	names    reset.AddressNames
 }
 
 // openCore opens the database and migrates it. create says whether a database
@@ -57,10 +61,14 @@ func openCore(ctx context.Context, cfg *config.Config, now reset.Clock, log *slo
 	if len(applied) > 0 {
 		log.InfoContext(ctx, "database migrated", "event", "database.migrated", "versions", applied)
 	}
-	return &core{
+	c := &core{
 		cfg: cfg, now: now, log: log, store: store, policy: policy, hasher: hasher,
 		users: builtin.New(store, hasher, policy, now),
-	}, nil
+	}
+	if err := c.keepTrail(ctx, applied); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return c, nil
 }
 
 // keys returns the API keys for a command, where nobody guesses.
@@ -94,6 +102,11 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 	resets := reset.NewService(domain, c.store, c.users, c.policy, limits, c.now, c.log)
 	courier := reset.NewCourier(domain, c.store, c.users, mailer, c.now, c.log)
 	courier.Limit(limits)
+	keys := reset.NewKeys(c.store, limits, c.now)
+	resets.Audit(c.audit)
+	courier.Audit(c.audit)
+	keys.Audit(c.audit)
+	courier.KeepTrail(c.store, c.retention())
 	if c.store.turns != nil {
 		courier.ShareTurns(c.store.turns)
 	}
@@ -103,7 +116,7 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 	}
 	clientOf := httpserver.ClientOf(cfg.HTTP.TrustedProxies)
 	api := httpapi.New(httpapi.Options{
-		Service: resets, Keys: reset.NewKeys(c.store, limits, c.now),
+		Service: resets, Keys: keys,
 		RequireKey: cfg.API.RequireKey, CORSOrigins: cfg.API.CORSOrigins, ClientOf: clientOf, Log: c.log,
 	})
 	pages, err := web.New(web.Options{
@@ -114,12 +127,15 @@ func newService(c *core, mailer reset.Mailer, dev http.Handler) (*service, error
 		return nil, err
 	}
 	server := httpserver.New(httpserver.Options{
-		API:   httpserver.Surface{Handler: api, Refuse: httpapi.WriteError},
-		Pages: httpserver.Surface{Handler: pages, Refuse: pages.WriteError},
+		API:   c.tellsAddress(httpserver.Surface{Handler: api, Refuse: httpapi.WriteError}),
+		Pages: c.tellsAddress(httpserver.Surface{Handler: pages, Refuse: pages.WriteError}),
 		Dev:   dev, BasePath: base.Path,
 		Delay:       cfg.Shutdown.Delay,
 		MaxInFlight: cfg.HTTP.MaxInFlight,
-		Ready:       c.store.ready, WithRequestID: logs.WithRequestID,
+		Ready:       c.store.ready,
+		WithRequestID: func(ctx context.Context, id string) context.Context {
+			return reset.WithRequestID(logs.WithRequestID(ctx, id), id)
+		},
 		Now: c.now, Log: c.log,
 	})
 	return &service{core: c, outbox: work, server: server}, nil

@@ -39,6 +39,7 @@ type Config struct {
 	Log      Log
 	Shutdown Shutdown
 	Outbox   Outbox
+	Audit    Audit
 
 	values []Value
 }
@@ -143,6 +144,14 @@ type Shutdown struct {
 type Outbox struct {
 	// Workers is how many entries are worked on at once.
 	Workers int
+}
+
+// Audit is about the audit trail.
+type Audit struct {
+	// RetentionDays is how many days entries are kept; 0: for ever.
+	RetentionDays int
+	// Clients says how exactly it tells where calls came from: truncated, full or none.
+	Clients string
 }
 
 // Value is one setting as it is in force.

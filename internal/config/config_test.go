@@ -78,6 +78,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		Log:      config.Log{Format: "json", Level: slog.LevelInfo},
 		Shutdown: config.Shutdown{Timeout: 30 * time.Second},
 		Outbox:   config.Outbox{Workers: 48},
+		Audit:    config.Audit{RetentionDays: 400, Clients: "truncated"},
 	}
 	got := load(t, config.Source{})
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Config{})); diff != "" {
@@ -119,6 +120,7 @@ http:
 log: {format: text, level: debug}
 shutdown: {delay: 7s, timeout: 5s}
 outbox: {workers: 10}
+audit: {retention_days: 0, clients: none}
 `)
 	want := &config.Config{
 		Database: config.Database{Path: "/var/lib/x.db"}, DatabasePassword: "secret", DatabaseConnections: 20,
@@ -143,6 +145,7 @@ outbox: {workers: 10}
 		Log:      config.Log{Format: "text", Level: slog.LevelDebug},
 		Shutdown: config.Shutdown{Delay: 7 * time.Second, Timeout: 5 * time.Second},
 		Outbox:   config.Outbox{Workers: 10},
+		Audit:    config.Audit{Clients: "none"},
 	}
 	got := load(t, config.Source{File: path})
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Config{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
@@ -169,6 +172,8 @@ func TestHigherLayersWin(t *testing.T) {
 		{Path: "mail.service_name", Value: "File", Source: "file " + path},        // empty in the environment: not set
 		{Path: "log.format", Value: "text", Source: "default"},
 		{Path: "outbox.workers", Value: "48", Source: "default"},
+		{Path: "audit.retention_days", Value: "400", Source: "default"},
+		{Path: "audit.clients", Value: "truncated", Source: "default"},
 	}
 	for _, want := range tests {
 		if diff := cmp.Diff(want, value(t, cfg, want.Path)); diff != "" {
