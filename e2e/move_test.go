@@ -112,6 +112,7 @@ func TestMove(t *testing.T) {
 	w.db = to
 	w.env = append(w.env, "SPAREKEY_DATABASE="+to.setting())
 	w.restartMailServer(t)
+	must(t, w.env, "", "audit", "verify")
 	w.start(t)
 	if got := w.reset(links[person(1)][0]); got != http.StatusOK {
 		t.Errorf("an open link answered %d", got)

@@ -30,7 +30,7 @@ func withCore(c console, cmd *cobra.Command, m missing, fn func(ctx context.Cont
 	if err != nil {
 		return err
 	}
-	ctx := cmd.Context()
+	ctx := asOperator(cmd.Context(), c)
 	wasMissing := isMissing(cfg.Database)
 	core, err := openCore(ctx, cfg, c.now, logs.New(c.stderr, "text", slog.LevelWarn), bool(m))
 	if err != nil {

@@ -25,7 +25,10 @@ type store interface {
 	Migrate(ctx context.Context) (applied []string, err error)
 	// Pending reports whether Migrate would do anything.
 	Pending(ctx context.Context) (bool, error)
-	// Secret returns what is kept under a name; whoever asks first keeps fresh.
+	reset.AuditTrail
+	// Seal has it keep an audit trail.
+	Seal(c *reset.Chain)
+	// Secret returns what is kept under a name; whoever asks first keeps fresh, and nil keeps nothing.
 	Secret(ctx context.Context, name string, fresh []byte) ([]byte, error)
 	// Ready answers an error when it cannot be read.
 	Ready(ctx context.Context) error
@@ -117,6 +120,12 @@ func openPostgres(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 type pools struct {
 	*postgres.Store
 	work *postgres.Store
+}
+
+// Seal has both keep the audit trail.
+func (p pools) Seal(c *reset.Chain) {
+	p.Store.Seal(c)
+	p.work.Seal(c)
 }
 
 // Close waits for what is under way and closes the connections of both.

@@ -71,6 +71,7 @@ func dev(ctx context.Context, c console, cmd *cobra.Command, data string) (err e
 	cfg.Events = cfg.Events.Loopback()
 	cfg.BaseURL = "http://" + l.Addr().String()
 
+	ctx = asOperator(ctx, c)
 	log := logs.New(c.stderr, cfg.Log.Format, cfg.Log.Level)
 	core, err := openCore(ctx, cfg, c.now, log, true)
 	if err != nil {

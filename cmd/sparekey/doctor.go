@@ -38,10 +38,10 @@ func newDoctor(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the set-up, and say what to do about it",
-		Long: `Check the database, the clock, the base URL, the sender, the mail server and, where
-there are any, the certificate, the targets of events and what knows leaked
-passwords, each with a line of what to do when it fails. The exit code is 1 if any
-failed.
+		Long: `Check the database, the audit trail, the clock, the base URL, the sender, the mail
+server and, where there are any, the certificate, the targets of events and what
+knows leaked passwords, each with a line of what to do when it fails. The exit code
+is 1 if any failed.
 
 It sends no mail, except a test mail with --send-to, and no event, and changes
 nothing: all that it writes is a probe, to see that the database takes it. It may
@@ -77,6 +77,7 @@ func examine(ctx context.Context, c console, cfg *config.Config, to *reset.Addre
 	defer func() { err = errors.Join(err, d.close()) }()
 	checks := []check{
 		{"database", d.database},
+		{"audit trail", d.trail},
 		{"clock", d.clock},
 		{"base URL", d.baseURL},
 		{"sender", d.sender},

@@ -77,6 +77,32 @@ func (d *doctorsBag) database(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s opens, is up to date and can be written; a commit took %v", d.cfg.Database, took.Round(100*time.Microsecond)), nil
 }
 
+// trail looks at the heads of the audit trail, and where its key is.
+func (d *doctorsBag) trail(ctx context.Context) (string, error) {
+	if d.store == nil {
+		return "", hintf(errors.New("it cannot be read"), "mend the database first")
+	}
+	chains, err := (&core{cfg: d.cfg, store: d.store}).chains(ctx, nil)
+	if err != nil {
+		return "", hintf(err, "mend the database first")
+	}
+	if len(chains) == 0 {
+		return "nothing was recorded yet", nil
+	}
+	report, err := reset.VerifyHeads(ctx, d.store, chains)
+	if err != nil {
+		return "", hintf(err, "mend the database first")
+	}
+	if len(report.Findings) > 0 {
+		return "", hintf(errors.New(report.Findings[0].Problem), "see: sparekey audit verify")
+	}
+	text := entries(report.Records) + " that audit verify can check"
+	if d.cfg.Secret == "" {
+		text += " (note: its key is in the database, so whoever can write there could forge it; set SPAREKEY_SECRET)"
+	}
+	return text, nil
+}
+
 // file looks at the SQLite file before it is opened.
 func (d *doctorsBag) file() error {
 	info, err := os.Stat(d.cfg.Database.Path)

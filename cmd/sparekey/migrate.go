@@ -21,10 +21,11 @@ func newMigrate(c console) *cobra.Command {
 database does this by itself; migrate is for those who want it done beforehand.
 
 With --from and --to, move everything in a SQLite file into an empty PostgreSQL
-database: users, accounts, keys, requests, jobs, limits and the mails and events that
-wait. All of it arrives or nothing; the file stays as it is. Stop the service first. The
-password may be in SPAREKEY_DATABASE_PASSWORD, or in a file that
-SPAREKEY_DATABASE_PASSWORD_FILE names.`,
+database: users, accounts, keys, requests, jobs, limits, the audit trail and the
+mails and events that wait. All of it arrives or nothing; the file stays as it is.
+Stop the service first. The password may be in SPAREKEY_DATABASE_PASSWORD, or in a
+file that SPAREKEY_DATABASE_PASSWORD_FILE names; SPAREKEY_SECRET is the one that
+serve has.`,
 		Example: `  sparekey migrate
   sparekey migrate --from sqlite:/var/lib/sparekey/sparekey.db \
     --to 'postgres://sparekey_owner@db.example.com/sparekey?sslmode=verify-full'`,
@@ -35,15 +36,20 @@ SPAREKEY_DATABASE_PASSWORD_FILE names.`,
 				return err
 			}
 			if from != "" || to != "" {
-				return moveBetween(cmd.Context(), c, from, to, cfg.DatabasePassword)
+				return moveBetween(asOperator(cmd.Context(), c), c, cfg, from, to)
 			}
-			store, err := openDatabase(cmd.Context(), cfg, slog.New(slog.DiscardHandler))
+			log := slog.New(slog.DiscardHandler)
+			store, err := openDatabase(cmd.Context(), cfg, log)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, store.Close()) }()
 			applied, err := store.Migrate(cmd.Context())
 			if err != nil {
+				return err
+			}
+			core := &core{cfg: cfg, now: c.now, log: log, store: store}
+			if err := core.keepTrail(asOperator(cmd.Context(), c), applied); err != nil {
 				return err
 			}
 			if len(applied) == 0 {
@@ -61,7 +67,7 @@ SPAREKEY_DATABASE_PASSWORD_FILE names.`,
 }
 
 // moveBetween reads the two addresses and moves.
-func moveBetween(ctx context.Context, c console, from, to string, password config.Secret) error {
+func moveBetween(ctx context.Context, c console, cfg *config.Config, from, to string) error {
 	usage := func(problem string) error {
 		return &failure{cause: errors.New(problem), hint: "see: sparekey migrate --help", code: exitUsage}
 	}
@@ -74,5 +80,5 @@ func moveBetween(ctx context.Context, c console, from, to string, password confi
 		return usage("--to must be the address of a PostgreSQL database, such as postgres://sparekey_owner@db.example.com/sparekey")
 	}
 	warnOfPassword(c, "--to", target)
-	return move(ctx, c, source, target, password)
+	return move(ctx, c, cfg, source, target)
 }

@@ -16,13 +16,14 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/store/postgres"
 	"github.com/sparekey/sparekey/internal/store/sqlite"
 )
 
 // move moves everything in a SQLite file into an empty PostgreSQL database:
 // all of it or nothing, and the file stays as it is.
-func move(ctx context.Context, c console, from, to config.Database, password config.Secret) (err error) {
+func move(ctx context.Context, c console, cfg *config.Config, from, to config.Database) (err error) {
 	source, err := sqlite.OpenExport(ctx, from.Path)
 	if errors.Is(err, sqlite.ErrServed) {
 		return hintf(err, "what it would write meanwhile would be lost; stop it, and start it on the new database afterwards")
@@ -31,7 +32,7 @@ func move(ctx context.Context, c console, from, to config.Database, password con
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	address, err := postgresAddress(to, password)
+	address, err := postgresAddress(to, cfg.DatabasePassword)
 	if err != nil {
 		return err
 	}
@@ -58,6 +59,13 @@ func move(ctx context.Context, c console, from, to config.Database, password con
 		}
 	}
 	if err := fill.Commit(ctx); err != nil {
+		return err
+	}
+	moved := &core{cfg: cfg, now: c.now, log: slog.New(slog.DiscardHandler), store: &database{store: target}}
+	if err := moved.keepTrail(ctx, nil); err != nil {
+		return err
+	}
+	if err := moved.record(ctx, reset.ActMoved, "from", "sqlite", "to", "postgres"); err != nil {
 		return err
 	}
 	return reportMove(c.stdout, from, to, tables)
@@ -110,7 +118,9 @@ func reportMove(w io.Writer, from, to config.Database, tables []sqlite.Exported)
 // contents are people's words for the tables.
 var contents = map[string]string{
 	"accounts": "accounts", "users": "users", "memberships": "memberships", "requests": "requests", "keys": "keys",
-	"limits": "limits", "secrets": "secrets that were made", "jobs": "bulk jobs", "job_entries": "entries of bulk jobs", "river_job": "mails and events that wait",
+	"limits": "limits", "secrets": "secrets that were made", "jobs": "bulk jobs", "job_entries": "entries of bulk jobs",
+	"audit_families": "secrets of the audit trail", "audit_streams": "streams of the audit trail", "audit_entries": "entries of the audit trail",
+	"river_job": "mails and events that wait",
 }
 
 // progress shows how far a table is: a bar on a terminal, nothing elsewhere.

@@ -63,8 +63,24 @@ func printJSON(w io.Writer, v any) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
+	return printEscaped(w, b.String())
+}
+
+// printLine prints v as JSON in one line.
+func printLine(w io.Writer, v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	return printEscaped(w, b.String())
+}
+
+// printEscaped prints JSON with everything escaped that visible escapes.
+func printEscaped(w io.Writer, text string) error {
 	var out strings.Builder
-	for _, r := range b.String() {
+	for _, r := range text {
 		// Outside of strings JSON has no such character but the line break,
 		// which inside of them is escaped already.
 		if r == '\n' || !hidden(r) {

@@ -114,7 +114,10 @@ On a terminal it asks first; a script is not asked.`,
 				return err
 			}
 			return withCore(c, cmd, refuseMissing, func(ctx context.Context, core *core) error {
-				err := core.store.Update(ctx, func(tx reset.Tx) error { return tx.CloseRequest(ctx, ref, core.now()) })
+				err := core.store.Update(ctx, func(tx reset.Tx) error {
+					tx.Record(reset.AdminAct(ctx, core.now(), reset.ActRevoked, "ref", args[0]))
+					return tx.CloseRequest(ctx, ref, core.now())
+				})
 				if errors.Is(err, reset.ErrNoRequest) {
 					return hintf(fmt.Errorf("there is no open request %d", ref), seeRequests)
 				}

@@ -25,5 +25,25 @@ func (c *core) derive(ctx context.Context, purpose string) ([]byte, error) {
 			return nil, fmt.Errorf("read the secret that is kept in the database: %w", err)
 		}
 	}
+	return deriveFrom(master, purpose)
+}
+
+func deriveFrom(master []byte, purpose string) ([]byte, error) {
 	return hkdf.Key(sha256.New, master, nil, "sparekey "+purpose, derivedKey)
+}
+
+// masters are the secrets that keys may have been derived from, that in force
+// first: the one that is set, and the one that was made. It makes none.
+func (c *core) masters(ctx context.Context) (list [][]byte, err error) {
+	if set := c.cfg.Secret.Reveal(); set != "" {
+		list = append(list, []byte(set))
+	}
+	made, err := c.store.Secret(ctx, "master", nil)
+	if err != nil {
+		return nil, fmt.Errorf("read the secret that is kept in the database: %w", err)
+	}
+	if made != nil {
+		list = append(list, made)
+	}
+	return list, nil
 }

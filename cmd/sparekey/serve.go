@@ -59,7 +59,7 @@ func serve(ctx context.Context, c console, cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, mailer.Close(context.WithoutCancel(ctx))) }()
-	core, err := openCore(ctx, cfg, c.now, log, true)
+	core, err := openCore(asOperator(ctx, c), cfg, c.now, log, true)
 	if err != nil {
 		return err
 	}
@@ -147,6 +147,9 @@ func (s *service) run(ctx context.Context, l net.Listener) (err error) {
 	tidying.Wait()
 	s.log.InfoContext(ctx, "stopping", "event", "serve.stopping")
 	stopped := s.outbox.Stop(grace)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastEntries)
+	defer cancel()
+	stopped = errors.Join(stopped, s.recorder.Stop(last))
 	s.log.InfoContext(ctx, "stopped", "event", "serve.stopped")
 	if errors.Is(served, errGraceOver) {
 		served = hintf(served, "the callers got no answer; a longer shutdown.timeout lets them finish")
@@ -204,6 +207,7 @@ func (s *service) begin(ctx context.Context) (letGo func(), err error) {
 		letGo()
 		return nil, err
 	}
+	s.recorder.Start(ctx)
 	return letGo, nil
 }
 

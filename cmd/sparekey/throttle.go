@@ -43,6 +43,27 @@ func (s *subject) flags(cmd *cobra.Command) {
 // given reports whether any flag names somebody.
 func (s *subject) given() bool { return *s != subject{} }
 
+// told is how the audit trail tells of whom it is: of an address by its keyed hash.
+func (s *subject) told(core *core) string {
+	switch {
+	case s.address != "":
+		a, err := reset.ParseAddress(s.address)
+		if err != nil {
+			return ""
+		}
+		return core.names.Name(a)
+	case s.client != "":
+		return "client"
+	case s.key != "":
+		return "key:" + s.key
+	case s.account != "":
+		return "account:" + s.account
+	case s.service:
+		return "service"
+	}
+	return "all"
+}
+
 // find turns the flags into a subject of limits.
 func (s *subject) find(ctx context.Context, core *core) (none throttle.Subject, err error) {
 	switch {
@@ -197,7 +218,9 @@ has to say --yes.`,
 				}
 				var n int
 				err := core.store.Update(ctx, func(tx reset.Tx) (err error) {
-					n, err = forget(ctx, tx)
+					if n, err = forget(ctx, tx); err == nil {
+						tx.Record(reset.AdminAct(ctx, core.now(), reset.ActLimitsFreed, "of", who.told(core), "freed", strconv.Itoa(n)))
+					}
 					return err
 				})
 				if err != nil {

@@ -33,6 +33,10 @@ type core struct {
 	policy *password.Policy
 	users  *builtin.Directory
 	hasher *password.Hasher
+
+	audit    *reset.Audit
+	recorder *reset.Recorder
+	names    reset.AddressNames
 }
 
 // openCore opens the database and migrates it. create says whether a database
@@ -63,10 +67,14 @@ func openCore(ctx context.Context, cfg *config.Config, now reset.Clock, log *slo
 	if len(applied) > 0 {
 		log.InfoContext(ctx, "database migrated", "event", "database.migrated", "versions", applied)
 	}
-	return &core{
+	c := &core{
 		cfg: cfg, now: now, log: log, store: store, lists: known, policy: policy, hasher: hasher,
 		users: builtin.New(store, hasher, policy, now),
-	}, nil
+	}
+	if err := c.keepTrail(ctx, applied); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return c, nil
 }
 
 // keys returns the API keys for a command, where nobody guesses.
@@ -110,6 +118,12 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	users := builtin.New(c.store.behind, c.hasher, c.policy, c.now)
 	courier := reset.NewCourier(domain, c.store.behind, users, mailer, c.now, c.log)
 	courier.Limit(limits)
+	keys := reset.NewKeys(c.store, limits, c.now)
+	keys.Log(c.log)
+	resets.Audit(c.audit)
+	courier.Audit(c.audit)
+	keys.Audit(c.audit)
+	courier.KeepTrail(c.store, c.retention())
 	if c.store.turns != nil {
 		courier.ShareTurns(c.store.turns)
 	}
@@ -120,8 +134,6 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	if err != nil {
 		return nil, err
 	}
-	keys := reset.NewKeys(c.store, limits, c.now)
-	keys.Log(c.log)
 	clientOf := httpserver.ClientOf(cfg.HTTP.TrustedProxies)
 	api := httpapi.New(httpapi.Options{
 		Service: resets, Keys: keys,
@@ -139,12 +151,15 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 		speak = certificates.TLSConfig()
 	}
 	server := httpserver.New(httpserver.Options{
-		API:   httpserver.Surface{Handler: api, Refuse: httpapi.WriteError},
-		Pages: httpserver.Surface{Handler: pages, Refuse: pages.WriteError},
+		API:   c.tellsAddress(httpserver.Surface{Handler: api, Refuse: httpapi.WriteError}),
+		Pages: c.tellsAddress(httpserver.Surface{Handler: pages, Refuse: pages.WriteError}),
 		Dev:   dev, BasePath: base.Path, Secure: base.Scheme == "https", TLS: speak,
 		Delay:       cfg.Shutdown.Delay,
 		MaxInFlight: cfg.HTTP.MaxInFlight,
-		Ready:       c.store.ready, WithRequestID: logs.WithRequestID,
+		Ready:       c.store.ready,
+		WithRequestID: func(ctx context.Context, id string) context.Context {
+			return reset.WithRequestID(logs.WithRequestID(ctx, id), id)
+		},
 		Now: c.now, Log: c.log,
 	})
 	return &service{

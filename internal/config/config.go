@@ -46,6 +46,7 @@ type Config struct {
 	Shutdown Shutdown
 	Outbox   Outbox
 	Events   Events
+	Audit    Audit
 
 	values []Value
 }
@@ -224,6 +225,14 @@ func (e Events) Loopback() Events {
 		return err != nil || !isLoopback(u.Hostname())
 	})
 	return e
+}
+
+// Audit is about the audit trail.
+type Audit struct {
+	// RetentionDays is how many days entries are kept; 0: for ever.
+	RetentionDays int
+	// Clients says how exactly it tells where calls came from: truncated, full or none.
+	Clients string
 }
 
 // Value is one setting as it is in force.

@@ -83,6 +83,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		Shutdown: config.Shutdown{Timeout: 30 * time.Second},
 		Outbox:   config.Outbox{Workers: 48},
 		Events:   config.Events{Types: reset.EventTypes, SecretVersion: 1},
+		Audit:    config.Audit{RetentionDays: 400, Clients: "truncated"},
 	}
 	got := load(t, config.Source{})
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Config{})); diff != "" {
@@ -142,6 +143,7 @@ events:
   secrets:
     - https://app.example.com/=whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
     - http://localhost:9000/Hooks?a=b=c=whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA==
+audit: {retention_days: 0, clients: none}
 `)
 	want := &config.Config{
 		Database: config.Database{Path: "/var/lib/x.db"}, DatabasePassword: "secret", DatabaseConnections: 20,
@@ -184,6 +186,7 @@ events:
 				{Target: "http://localhost:9000/Hooks?a=b=c", Secret: "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=="},
 			},
 		},
+		Audit: config.Audit{Clients: "none"},
 	}
 	got := load(t, config.Source{File: path})
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Config{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
@@ -210,6 +213,8 @@ func TestHigherLayersWin(t *testing.T) {
 		{Path: "mail.service_name", Value: "File", Source: "file " + path},        // empty in the environment: not set
 		{Path: "log.format", Value: "text", Source: "default"},
 		{Path: "outbox.workers", Value: "48", Source: "default"},
+		{Path: "audit.retention_days", Value: "400", Source: "default"},
+		{Path: "audit.clients", Value: "truncated", Source: "default"},
 	}
 	for _, want := range tests {
 		if diff := cmp.Diff(want, value(t, cfg, want.Path)); diff != "" {

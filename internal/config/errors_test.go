@@ -152,6 +152,8 @@ func TestValuesThatDoNotFit(t *testing.T) {
 		{"shutdown.delay", "6m", "is out of range"},
 		{"shutdown.timeout", "0s", "is out of range"},
 		{"outbox.workers", "257", "is out of range"},
+		{"audit.retention_days", "-1", "is out of range"},
+		{"audit.clients", "all", "is not one of the words that it may be"},
 		{"mail.smtp", " ", "is empty"},
 		{"database_password", " ", "is empty"},
 		{"database_connections", "5", "is out of range"},

@@ -296,6 +296,14 @@ func operationSettings() []Setting {
 			Path: "outbox.workers", Default: "48",
 			About: "outbox entries worked on at once",
 		}, "", 1, 256, func(c *Config) *int { return &c.Outbox.Workers }),
+		number(Setting{
+			Path: "audit.retention_days", Default: "400",
+			About: "days that the audit trail goes back; 0: to its beginning",
+		}, "", 0, 36_500, func(c *Config) *int { return &c.Audit.RetentionDays }),
+		text(Setting{
+			Path: "audit.clients", Default: "truncated", Allowed: "truncated, full or none",
+			About: "how the audit trail tells where calls came from: by /24 and /48 networks, by whole addresses, or not",
+		}, func(c *Config) *string { return &c.Audit.Clients }, oneOf("truncated", "full", "none")),
 	}
 }
 

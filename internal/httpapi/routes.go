@@ -78,6 +78,7 @@ func (h *handler) caller(r *http.Request, rule keyRule) (reset.Caller, error) {
 	c := reset.Caller{Client: h.ClientOf(r)}
 	switch sent := r.Header["X-Auth-Token"]; {
 	case len(sent) > 1:
+		h.Keys.Refused(r.Context(), c, reset.EndInvalid)
 		return c, errTwoKeys
 	case len(sent) == 1:
 		key, err := h.Keys.Authenticate(r.Context(), c.Client, sent[0])
@@ -86,6 +87,7 @@ func (h *handler) caller(r *http.Request, rule keyRule) (reset.Caller, error) {
 		}
 		c.Key = &key
 	case rule == keyRequired, rule == keyByOption && h.RequireKey:
+		h.Keys.Refused(r.Context(), c, reset.EndMissing)
 		return c, errNoKey
 	}
 	return c, nil

@@ -15,24 +15,50 @@ const maxHops = 16
 // is a trusted proxy: what stands further left anybody may have made up.
 func ClientOf(trusted []netip.Prefix) func(*http.Request) string {
 	return func(r *http.Request) string {
-		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		addr, err := address(trusted, r)
 		if err != nil {
 			return r.RemoteAddr
 		}
-		addr := peer.Addr().Unmap()
-		if len(trusted) == 0 || !contains(trusted, addr) {
-			return Subscriber(addr)
-		}
-		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-		for n := 0; n < maxHops && len(hops) > 0 && contains(trusted, addr); n++ {
-			next, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1]))
-			if err != nil {
-				break
-			}
-			addr, hops = next.Unmap(), hops[:len(hops)-1]
-		}
 		return Subscriber(addr)
 	}
+}
+
+// AddressOf is ClientOf with the whole address, for audit trails that are to have it.
+func AddressOf(trusted []netip.Prefix) func(*http.Request) string {
+	return func(r *http.Request) string {
+		addr, err := address(trusted, r)
+		if err != nil {
+			return r.RemoteAddr
+		}
+		return addr.WithZone("").String()
+	}
+}
+
+// address finds the client's address.
+func address(trusted []netip.Prefix, r *http.Request) (netip.Addr, error) {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	addr := peer.Addr().Unmap()
+	if len(trusted) == 0 || !contains(trusted, addr) {
+		return addr, nil
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for n := 0; n < maxHops && len(hops) > 0 && contains(trusted, addr); n++ {
+		next := hop(hops[len(hops)-1])
+		if !next.IsValid() {
+			break
+		}
+		addr, hops = next, hops[:len(hops)-1]
+	}
+	return addr, nil
+}
+
+// hop reads one entry of X-Forwarded-For; what is no address is not valid.
+func hop(entry string) netip.Addr {
+	addr, _ := netip.ParseAddr(strings.TrimSpace(entry)) // the zero address after an error
+	return addr.Unmap()
 }
 
 func contains(networks []netip.Prefix, addr netip.Addr) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"time"
 )
 
@@ -45,6 +46,8 @@ type Courier struct {
 	limits    Throttle // nil where nothing is limited
 	events    Events
 	sender    EventSender // nil where nobody is told of events
+	audit     *Audit      // nil: nothing is told
+	trail     trailKeeper
 }
 
 // NewCourier wires the courier to its surroundings.
@@ -58,6 +61,9 @@ func (c *Courier) Limit(t Throttle) { c.limits = t }
 // ShareTurns has the courier take turns with those of other replicas. Call it before any entry is worked.
 func (c *Courier) ShareTurns(t Turns) { c.shared = t }
 
+// Audit has mails told to the audit trail. Call it before any entry is worked.
+func (c *Courier) Audit(a *Audit) { c.audit = a }
+
 // MailLink looks the address up and, if a user who may reset has it, mints a
 // request and mails its link to the address in the directory. An address that
 // nobody has is no error. After an error the entry runs again and mints
@@ -70,8 +76,9 @@ func (c *Courier) ShareTurns(t Turns) { c.shared = t }
 func (c *Courier) MailLink(ctx context.Context, e LinkEntry, again bool) error {
 	address, err := ParseAddress(e.Address)
 	if err != nil {
-		return c.outcome(ctx, e, OutcomeUnknown)
+		return c.skip(ctx, e, "", EndInvalid, OutcomeUnknown)
 	}
+	ctx = WithRequestID(ctx, e.RequestID)
 	if !again && c.limits != nil {
 		within, err := c.count(ctx, address)
 		if err != nil {
@@ -79,7 +86,7 @@ func (c *Courier) MailLink(ctx context.Context, e LinkEntry, again bool) error {
 		}
 		if !within {
 			c.log.DebugContext(ctx, "no mail, since its address had enough of them lately", "event", "mail.limited")
-			return c.outcome(ctx, e, OutcomeFailed)
+			return c.skip(ctx, e, c.audit.ofAddress(address), EndThrottled, OutcomeFailed)
 		}
 	}
 	// Mints and mails for one user take turns, so that the mail that arrives
@@ -114,7 +121,7 @@ func (c *Courier) count(ctx context.Context, a Address) (within bool, err error)
 func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address) error {
 	user, err := c.recipient(ctx, e, address)
 	if errors.Is(err, ErrNoUser) {
-		return c.outcome(ctx, e, OutcomeUnknown)
+		return c.skip(ctx, e, c.audit.ofAddress(address), EndUnknown, OutcomeUnknown)
 	}
 	if err != nil {
 		return err
@@ -122,10 +129,13 @@ func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address)
 	if err := c.within(ctx, user); err != nil {
 		return err
 	}
+	about := Details("mail", e.Kind(), "address", c.audit.ofAddress(address), "job", e.Job)
 	id, now := NewID(), c.now()
 	expires := now.Add(c.cfg.TTL)
 	told := c.events.about(EventEntry{Type: EventRequestCreated, At: now, UserID: user.ID, ExpiresAt: expires})
+	opened := c.audit.mail(ctx, ActOpened, ofUser(user.ID), EndOK, about)
 	err = c.store.Update(ctx, func(tx Tx) error {
+		tx.Record(opened)
 		if err := tx.OpenRequest(ctx, id.Digest(), user.ID, now, expires); err != nil {
 			return err
 		}
@@ -147,6 +157,7 @@ func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address)
 		return err
 	}
 	err = c.mailer.SendLink(ctx, LinkMail{User: again, Link: c.cfg.BaseURL + "/reset/" + id.Reveal(), ExpiresAt: expires})
+	c.audit.mailed(ctx, ofUser(user.ID), about, err)
 	if err != nil {
 		return err
 	}
@@ -193,7 +204,11 @@ func (c *Courier) takeBack(ctx context.Context, e LinkEntry, d Digest) error {
 	request, err := c.store.RequestByDigest(ctx, d)
 	if err == nil {
 		now := c.now()
-		err = c.store.Update(ctx, func(tx Tx) error { return tx.CloseRequest(ctx, request.Ref, now) })
+		closed := c.audit.mail(ctx, ActClosed, ofUser(request.UserID), EndUnknown, Details("mail", e.Kind(), "job", e.Job))
+		err = c.store.Update(ctx, func(tx Tx) error {
+			tx.Record(closed)
+			return tx.CloseRequest(ctx, request.Ref, now)
+		})
 	}
 	if err != nil && !errors.Is(err, ErrNoRequest) { // closed, or removed with the user, by whoever changed the user
 		return err
@@ -204,8 +219,10 @@ func (c *Courier) takeBack(ctx context.Context, e LinkEntry, d Digest) error {
 // MailNotice tells the user what was changed (NIST SP 800-63B-4, 4.6; OWASP
 // ASVS 6.3.7). A user who is gone by now is no error.
 func (c *Courier) MailNotice(ctx context.Context, e NoticeEntry) error {
+	about := Details("mail", e.Kind())
 	user, err := c.directory.UserByID(ctx, e.UserID)
 	if errors.Is(err, ErrNoUser) {
+		c.audit.note(c.audit.mail(ctx, ActMailSkipped, ofUser(e.UserID), EndUnknown, about))
 		return nil
 	}
 	if err != nil {
@@ -216,9 +233,11 @@ func (c *Courier) MailNotice(ctx context.Context, e NoticeEntry) error {
 			return nil //nolint:nilerr // it can never become an address
 		}
 	}
-	return c.mailer.SendNotice(ctx, NoticeMail{
+	err = c.mailer.SendNotice(ctx, NoticeMail{
 		User: user, ChangedAt: e.ChangedAt, Matter: e.Matter, Former: e.To != "", ForgotURL: c.cfg.BaseURL + "/forgot",
 	})
+	c.audit.mailed(ctx, ofUser(e.UserID), about, err)
+	return err
 }
 
 // GiveUp is told of an entry that will not be tried again, and why. It counts
@@ -229,14 +248,33 @@ func (c *Courier) GiveUp(ctx context.Context, e Entry, attempts int, cause error
 		return nil
 	}
 	attrs := []any{"event", "mail.given_up", "entry", e.Kind(), "attempts", attempts}
+	about, end := []string{"mail", e.Kind(), "attempts", strconv.Itoa(attempts)}, EndLate
 	if u, ok := errors.AsType[*Undeliverable](cause); ok {
 		attrs = append(attrs, "reply", u.Reply)
+		about, end = append(about, "reply", strconv.Itoa(u.Reply)), EndRefused
 	}
 	c.log.WarnContext(ctx, "a mail was given up", attrs...)
-	if link, ok := e.(LinkEntry); ok {
-		return c.failed(ctx, link, cause)
+	who := ""
+	switch e := e.(type) {
+	case LinkEntry:
+		ctx = WithRequestID(ctx, e.RequestID)
+		if a, err := ParseAddress(e.Address); err == nil {
+			who = c.audit.ofAddress(a)
+		}
+		if err := c.failed(ctx, e, cause); err != nil {
+			return err
+		}
+	case NoticeEntry:
+		who = ofUser(e.UserID)
 	}
+	c.audit.note(c.audit.mail(ctx, ActMailGivenUp, who, end, Details(about...)))
 	return nil
+}
+
+// skip tells why an entry is not mailed, and notes how it ended.
+func (c *Courier) skip(ctx context.Context, e LinkEntry, who, end string, o Outcome) error {
+	c.audit.note(c.audit.mail(ctx, ActMailSkipped, who, end, Details("mail", e.Kind(), "job", e.Job)))
+	return c.outcome(ctx, e, o)
 }
 
 // Purge removes what has expired, in many small transactions so that nobody waits for
@@ -252,10 +290,10 @@ func (c *Courier) Purge(ctx context.Context) error {
 			return err
 		})
 		if err != nil {
-			return err
+			return errors.Join(err, c.keepTrail(ctx, now))
 		}
 	}
-	return nil
+	return c.keepTrail(ctx, now)
 }
 
 // outcome notes how an entry of a bulk job ended; other entries have none.

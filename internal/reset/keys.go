@@ -27,7 +27,11 @@ type Keys struct {
 	now      Clock
 	fresh    keyCache
 	refusals refusals
+	audit    *Audit
 }
+
+// Audit has the refusal of keys told to the audit trail. Call it before any key is checked.
+func (k *Keys) Audit(a *Audit) { k.audit = a }
 
 // NewKeys wires the keys to their surroundings. The throttle may be nil where nobody guesses, as on the command line.
 func NewKeys(store Store, throttle Throttle, now Clock) *Keys {
@@ -57,7 +61,10 @@ func (k *Keys) Create(ctx context.Context, name string, scope Scope, account int
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails since Go 1.24: it ends the program instead
 	secret = keyPrefix + base64.RawURLEncoding.EncodeToString(random[:])
-	err = k.store.Update(ctx, func(tx Tx) error { return tx.AddKey(ctx, key, sha256.Sum256([]byte(secret))) })
+	err = k.store.Update(ctx, func(tx Tx) error {
+		tx.Record(AdminAct(ctx, now, ActKeyCreated, "key", name, "scope", string(scope)))
+		return tx.AddKey(ctx, key, sha256.Sum256([]byte(secret)))
+	})
 	if errors.Is(err, ErrExists) {
 		return "", &Error{Kind: Conflict, Code: CodeBadValue, Message: "there is a key of that name already", Cause: err}
 	}
@@ -71,22 +78,24 @@ func (k *Keys) Authenticate(ctx context.Context, client, header string) (Key, er
 	now := k.now()
 	caller := Caller{Client: client}
 	if err := k.throttle.Guessing(caller, now); err != nil {
+		k.Refused(ctx, caller, endOf(err))
 		return Key{}, k.refusals.limited(ctx, caller, err, now)
 	}
 	digest, key, err := k.find(ctx, header, now)
-	wrong := ""
+	wrong, end := "", ""
 	switch {
 	case errors.Is(err, ErrNoKey):
-		wrong = "this key is not known"
+		wrong, end = "this key is not known", EndUnknown
 	case err != nil:
 		return Key{}, err
 	case !key.RevokedAt.IsZero():
-		wrong = "this key was revoked"
+		wrong, end = "this key was revoked", EndRevoked
 	case !key.ExpiresAt.IsZero() && !now.Before(key.ExpiresAt):
-		wrong = "this key has expired"
+		wrong, end = "this key has expired", EndExpired
 	}
 	if wrong != "" {
 		k.refusals.badKey(ctx, caller, key.Name, wrong, now)
+		k.Refused(ctx, Caller{Client: client, Key: &key}, end)
 		if err := k.throttle.WrongGuess(ctx, caller, now); err != nil {
 			return Key{}, k.refusals.limited(ctx, caller, err, now)
 		}
@@ -99,6 +108,11 @@ func (k *Keys) Authenticate(ctx context.Context, client, header string) (Key, er
 		k.fresh.put(digest, key, now)
 	}
 	return key, nil
+}
+
+// Refused tells the audit trail of a call that was refused for its key, and how.
+func (k *Keys) Refused(ctx context.Context, c Caller, end string) {
+	k.audit.noteLike(k.audit.entry(ctx, c, ActKeyRefused, "", end))
 }
 
 func errBadKey(why string) *Error {
@@ -135,7 +149,10 @@ func (k *Keys) List(ctx context.Context) ([]Key, error) { return k.store.Keys(ct
 // Revoke makes a key useless at once.
 func (k *Keys) Revoke(ctx context.Context, name string) error {
 	now := k.now()
-	err := k.store.Update(ctx, func(tx Tx) error { return tx.RevokeKey(ctx, name, now) })
+	err := k.store.Update(ctx, func(tx Tx) error {
+		tx.Record(AdminAct(ctx, now, ActKeyRevoked, "key", name))
+		return tx.RevokeKey(ctx, name, now)
+	})
 	k.fresh.forget()
 	if errors.Is(err, ErrNoKey) {
 		return &Error{Kind: NotFound, Code: CodeNotFound, Message: "there is no key of that name that could be revoked", Cause: err}

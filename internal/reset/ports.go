@@ -77,6 +77,12 @@ type Tx interface {
 	AddJob(ctx context.Context, j Job) error
 	// SetOutcome notes how an entry of a bulk job ended. Saying it again overwrites.
 	SetOutcome(ctx context.Context, job string, position int, o Outcome) error
+	// Record adds entries to the audit trail; they are there if and only if the
+	// transaction is. A store that was given no Chain keeps none.
+	Record(entries ...AuditEntry)
+	// PurgeAudit removes entries of the audit trail from before a time, and says how
+	// many; as many as one transaction should, so there may be more.
+	PurgeAudit(ctx context.Context, now, before time.Time) (int, error)
 	// Purge removes requests that ended or expired before ended, bulk jobs
 	// created before jobs, and limits that no longer limit anything at now: a small
 	// part of them, so that nobody waits long. more says that there may be others.

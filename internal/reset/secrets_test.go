@@ -63,8 +63,10 @@ func TestNoSecretIsKeptOrLogged(t *testing.T) {
 	for name, s := range keys {
 		secrets[name] = s
 	}
+	trail := fmt.Sprintf("%+v", w.Trail(t))
 	disk := onDisk(t, w)
-	if !strings.Contains(disk, known) || !strings.Contains(pending, typed) || !strings.Contains(log.String(), "password.reset") {
+	if !strings.Contains(disk, known) || !strings.Contains(pending, typed) || !strings.Contains(log.String(), "password.reset") ||
+		!strings.Contains(trail, nameOf(t, known)) {
 		t.Fatal("what must be there was not found either; this shows nothing")
 	}
 	for name, s := range secrets {
@@ -76,7 +78,7 @@ func TestNoSecretIsKeptOrLogged(t *testing.T) {
 			}
 		}
 	}
-	for place, text := range map[string]string{"log": log.String(), "limits": tableOf(w.Dump(t), "limits")} {
+	for place, text := range map[string]string{"log": log.String(), "limits": tableOf(w.Dump(t), "limits"), "trail": trail} {
 		for _, s := range []string{"canary", admin.Client, visitor.Client, "192.0.2.1"} {
 			if strings.Contains(text, s) {
 				t.Errorf("the %s names %s:\n%s", place, s, text)

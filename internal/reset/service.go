@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,7 +39,11 @@ type Service struct {
 	log       *slog.Logger
 	events    Events
 	refusals  refusals
+	audit     *Audit // nil: nothing is told
 }
+
+// Audit has what callers do told to the audit trail. Call it before anything is asked.
+func (s *Service) Audit(a *Audit) { s.audit = a }
 
 // NewService wires the domain to its surroundings.
 func NewService(cfg Config, store Store, directory Directory, policy Policy, throttle Throttle, now Clock, log *slog.Logger) *Service {
@@ -52,9 +57,20 @@ func NewService(cfg Config, store Store, directory Directory, policy Policy, thr
 // and is used up with the request: whoever is refused may come again with the same solution.
 func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 	list, err := parseAddresses(addresses, s.cfg.MaxAddresses)
+	if err == nil {
+		err = s.ask(ctx, c, list)
+	}
 	if err != nil {
+		s.audit.noteLike(s.audit.entry(ctx, c, ActAsked, "", endOf(err)))
 		return err
 	}
+	for _, a := range list {
+		s.audit.note(s.audit.entry(ctx, c, ActAsked, s.audit.ofAddress(a), EndOK))
+	}
+	return nil
+}
+
+func (s *Service) ask(ctx context.Context, c Caller, list []Address) error {
 	now := s.now()
 	pass, err := s.pass(c, now)
 	if err != nil {
@@ -72,7 +88,7 @@ func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 		}
 		entries := make([]Entry, len(list))
 		for i, a := range list {
-			entries[i] = LinkEntry{Address: a.Raw()}
+			entries[i] = LinkEntry{Address: a.Raw(), RequestID: contextText(ctx, requestIDContext{})}
 		}
 		return tx.Enqueue(ctx, entries...)
 	})
@@ -86,6 +102,14 @@ func (s *Service) Ask(ctx context.Context, c Caller, addresses []string) error {
 // holds for these too, since a key must not be able to flood a mailbox; an
 // address over it counts as failed.
 func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jobID string, err error) {
+	jobID, err = s.askBulk(ctx, c, addresses)
+	if err != nil {
+		s.audit.noteLike(s.audit.entry(ctx, c, ActBulkAsked, "", endOf(err)))
+	}
+	return jobID, err
+}
+
+func (s *Service) askBulk(ctx context.Context, c Caller, addresses []string) (jobID string, err error) {
 	if c.Key == nil || c.Key.Scope != ScopeAdmin {
 		return "", &Error{Kind: Unauthorized, Code: CodeNotAllowed, Message: "this key may not ask for bulk requests; it needs the scope admin"}
 	}
@@ -104,8 +128,13 @@ func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jo
 		}
 		entries := make([]Entry, len(list))
 		for i, a := range list {
-			entries[i] = LinkEntry{Address: a.Raw(), Job: job.ID, Position: i, Account: c.Key.Account}
+			entries[i] = LinkEntry{
+				Address: a.Raw(), Job: job.ID, Position: i, Account: c.Key.Account, RequestID: contextText(ctx, requestIDContext{}),
+			}
 		}
+		asked := s.audit.entry(ctx, c, ActBulkAsked, "key:"+c.Key.Name, EndOK)
+		asked.Details = Details("job", job.ID, "addresses", strconv.Itoa(job.Total))
+		tx.Record(asked)
 		return tx.Enqueue(ctx, entries...)
 	})
 	if err != nil {
@@ -117,6 +146,12 @@ func (s *Service) AskBulk(ctx context.Context, c Caller, addresses []string) (jo
 
 // Job answers how far a bulk job is, to the key that asked for it and to nobody else.
 func (s *Service) Job(ctx context.Context, c Caller, id string) (Job, error) {
+	job, err := s.job(ctx, c, id)
+	s.audit.noteLike(s.audit.entry(ctx, c, ActJobLooked, "", endOf(err)))
+	return job, err
+}
+
+func (s *Service) job(ctx context.Context, c Caller, id string) (Job, error) {
 	none := &Error{Kind: NotFound, Code: CodeNotFound, Message: "this key has no such job"}
 	if c.Key == nil || c.Key.Scope != ScopeAdmin {
 		return Job{}, &Error{Kind: Unauthorized, Code: CodeNotAllowed, Message: "this key may not see jobs; it needs the scope admin"}
@@ -146,6 +181,7 @@ type Metadata struct {
 // (used, or replaced by a newer link) if there was.
 func (s *Service) Look(ctx context.Context, c Caller, id string) (Metadata, error) {
 	parsed, g, err := s.open(ctx, c, id, s.glance)
+	s.audit.noteLike(s.audit.entry(ctx, c, ActLooked, ofUser(g.UserID), endOfOpen(g, err)))
 	if err != nil {
 		return Metadata{}, err
 	}
@@ -159,20 +195,28 @@ func (s *Service) Look(ctx context.Context, c Caller, id string) (Metadata, erro
 // the events.
 // Of any number of simultaneous calls with one id exactly one succeeds.
 func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID, error) {
+	parsed, g, err := s.reset(ctx, c, id, password)
+	if err != nil {
+		s.audit.noteLike(s.audit.entry(ctx, c, ActResetRefused, ofUser(g.UserID), endOfOpen(g, err)))
+	}
+	return parsed, err
+}
+
+func (s *Service) reset(ctx context.Context, c Caller, id, password string) (ID, Glance, error) {
 	var user User
 	parsed, g, err := s.open(ctx, c, id, func(ctx context.Context, d Digest) (g Glance, err error) {
 		g, user, err = s.find(ctx, d)
 		return g, err
 	})
 	if err != nil {
-		return ID{}, err
+		return ID{}, g, err
 	}
 	refusals, err := s.policy.Check(ctx, password, user)
 	if err != nil {
-		return ID{}, err
+		return ID{}, g, err
 	}
 	if len(refusals) > 0 {
-		return ID{}, Refused(refusals)
+		return ID{}, g, Refused(refusals)
 	}
 	// Whoever had to wait looks again: of many resets with one id the first closes
 	// it, and the others need not hash for nothing.
@@ -181,7 +225,7 @@ func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID,
 		return err
 	})
 	if err != nil {
-		return ID{}, err
+		return ID{}, g, err
 	}
 	now := s.now()
 	told := append(s.events.about(EventEntry{Type: EventPasswordReset, At: now, UserID: user.ID}), NoticeEntry{UserID: user.ID, ChangedAt: now})
@@ -195,20 +239,21 @@ func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID,
 		if _, err := tx.CloseRequests(ctx, user.ID, now); err != nil {
 			return err
 		}
+		tx.Record(s.audit.entry(ctx, c, ActReset, ofUser(user.ID), EndOK))
 		return tx.Enqueue(ctx, told...)
 	})
 	if errors.Is(err, ErrNoRequest) && !now.Before(g.ExpiresAt) {
-		return ID{}, errExpired // while the password was made ready
+		return ID{}, g, errExpired // while the password was made ready
 	}
 	if errors.Is(err, ErrNoRequest) {
 		s.log.InfoContext(ctx, "link was used or closed by somebody faster", "event", "reset.race", "user_id", user.ID)
-		return ID{}, errInactive
+		return ID{}, g, errInactive
 	}
 	if err != nil {
-		return ID{}, err
+		return ID{}, g, err
 	}
 	s.log.InfoContext(ctx, "password changed", "event", "password.reset", "user_id", user.ID)
-	return parsed, nil
+	return parsed, g, nil
 }
 
 var (
@@ -217,9 +262,21 @@ var (
 	errInactive  = &Error{Kind: Unauthorized, Code: CodeInactive, Message: "this link was used, or replaced by a newer one; please use the newest mail or ask for a new link"}
 )
 
-// open answers what look finds behind an id, if the id opens a request.
+// endOfOpen is endOf for an id: whose user is known although the id is answered
+// as unknown is right, and of another account than the key's.
+func endOfOpen(g Glance, err error) string {
+	end := endOf(err)
+	if end == EndUnknown && g.UserID != "" {
+		return EndForeign
+	}
+	return end
+}
+
+// open answers what look finds behind an id, if the id opens a request. After an
+// error the answer is for the audit trail alone.
 func (s *Service) open(ctx context.Context, c Caller, id string, look func(context.Context, Digest) (Glance, error)) (ID, Glance, error) {
-	fail := func(err error) (ID, Glance, error) { return ID{}, Glance{}, err }
+	var g Glance
+	fail := func(err error) (ID, Glance, error) { return ID{}, g, err }
 	now := s.now()
 	if err := s.throttle.Guessing(c, now); err != nil {
 		return fail(s.refusals.limited(ctx, c, err, now))
@@ -228,7 +285,8 @@ func (s *Service) open(ctx context.Context, c Caller, id string, look func(conte
 	if !ok {
 		return fail(s.wrongGuess(ctx, c, now))
 	}
-	g, err := look(ctx, parsed.Digest())
+	var err error
+	g, err = look(ctx, parsed.Digest())
 	if errors.Is(err, ErrNoRequest) {
 		return fail(s.wrongGuess(ctx, c, now))
 	}
@@ -266,7 +324,7 @@ func (s *Service) find(ctx context.Context, d Digest) (Glance, User, error) {
 		return Glance{}, User{}, err
 	}
 	user, err := s.directory.UserByID(ctx, req.UserID)
-	return Glance{State: req.State, ExpiresAt: req.ExpiresAt, Standing: user.Standing}, user, err
+	return Glance{State: req.State, UserID: req.UserID, ExpiresAt: req.ExpiresAt, Standing: user.Standing}, user, err
 }
 
 // wrongGuess counts an id that opens nothing and answers what the caller gets.

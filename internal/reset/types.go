@@ -85,6 +85,7 @@ type Request struct {
 // Glance is what decides whether an id opens anything: of its request and of the user behind it.
 type Glance struct {
 	State     State
+	UserID    string
 	ExpiresAt time.Time
 	// Standing is the user's; its accounts may come without names, in any order.
 	Standing
@@ -166,6 +167,8 @@ type LinkEntry struct {
 	Position int    `json:"position,omitempty"`
 	// Account, if not 0, is the account of the key that asked: users of others stay unknown to it.
 	Account int64 `json:"account,omitempty"`
+	// RequestID is that of the HTTP request that asked, for the audit trail; may be empty.
+	RequestID string `json:"request_id,omitempty"`
 }
 
 // Kind is the entry's name in the outbox.

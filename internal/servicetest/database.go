@@ -21,7 +21,9 @@ import (
 // Store is the store of a World, on either database.
 type Store interface {
 	reset.Store
+	reset.AuditTrail
 	builtin.Records
+	Seal(c *reset.Chain)
 	Migrate(ctx context.Context) (applied []string, err error)
 	Close() error
 }

@@ -26,6 +26,9 @@ import (
 // BaseURL is what links begin with.
 const BaseURL = "https://reset.example.com"
 
+// AddressNames is what names addresses in the audit trail.
+var AddressNames = reset.AddressNames("the key of addresses")
+
 // World is a service and what surrounds it.
 type World struct {
 	Store   Store
@@ -36,6 +39,10 @@ type World struct {
 	// Puzzle is what WithPuzzle made, or nil.
 	Puzzle *puzzle.Puzzle
 	Clock  *Clock
+	// Recorder keeps what is noted for the audit trail until Trail is called.
+	Recorder *reset.Recorder
+	// Chain seals the audit trail.
+	Chain *reset.Chain
 	// Path is the database file, on SQLite.
 	Path string
 
@@ -56,6 +63,7 @@ type options struct {
 	inserter  bool
 	hasher    builtin.Hasher
 	log       *slog.Logger
+	clients   reset.ClientDetail
 	directory func(reset.Directory) reset.Directory
 	mailer    func(reset.Mailer) reset.Mailer
 	events    reset.Events
@@ -86,6 +94,9 @@ func WithHasher(h builtin.Hasher) Option { return func(o *options) { o.hasher = 
 
 // WithLog sets where the domain logs to; by default nowhere.
 func WithLog(l *slog.Logger) Option { return func(o *options) { o.log = l } }
+
+// WithClients sets how exactly the audit trail tells where calls came from.
+func WithClients(d reset.ClientDetail) Option { return func(o *options) { o.clients = d } }
 
 // WithDirectory puts something between the domain and the directory, such as
 // one that fails or waits. World.Users stays the directory behind it.
@@ -148,6 +159,13 @@ func New(t testing.TB, opts ...Option) *World {
 	w.Courier.Limit(limits)
 	w.Service.Announce(o.events)
 	w.Courier.Announce(o.events, o.sender)
+	w.Recorder = reset.NewRecorder(w.Store, w.Clock.Now, o.log)
+	w.Chain = reset.NewChain([]byte("the key of the audit trail"), "test", slog.New(slog.DiscardHandler))
+	w.Store.Seal(w.Chain)
+	audit := reset.NewAudit(AddressNames, o.clients, w.Recorder, w.Clock.Now)
+	w.Service.Audit(audit)
+	w.Keys.Audit(audit)
+	w.Courier.Audit(audit)
 	return w
 }
 

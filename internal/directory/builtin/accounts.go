@@ -21,7 +21,7 @@ func (d *Directory) AddAccount(ctx context.Context, name string) (reset.Account,
 	}
 	a := reset.Account{Name: name}
 	err = d.update(ctx, func(tx RecordsTx) error {
-		a.ID, err = tx.AddAccount(ctx, name, key, d.now())
+		a.ID, err = addAccount(ctx, tx, name, key, d.now())
 		return err
 	})
 	if errors.Is(err, reset.ErrExists) {
@@ -49,6 +49,7 @@ func (d *Directory) Account(ctx context.Context, name string) (a reset.Account, 
 func (d *Directory) Suspend(ctx context.Context, name string) error {
 	now := d.now()
 	return d.withAccount(ctx, name, func(tx RecordsTx, a reset.Account) error {
+		tx.Record(reset.AdminAct(ctx, now, reset.ActSuspended, "account", a.Name))
 		if err := tx.SetSuspended(ctx, a.ID, now); err != nil {
 			return err
 		}
@@ -70,7 +71,11 @@ func (d *Directory) Suspend(ctx context.Context, name string) error {
 
 // Resume ends an account's suspension. Links from before stay dead.
 func (d *Directory) Resume(ctx context.Context, name string) error {
-	return d.withAccount(ctx, name, func(tx RecordsTx, a reset.Account) error { return tx.SetSuspended(ctx, a.ID, time.Time{}) })
+	now := d.now()
+	return d.withAccount(ctx, name, func(tx RecordsTx, a reset.Account) error {
+		tx.Record(reset.AdminAct(ctx, now, reset.ActResumed, "account", a.Name))
+		return tx.SetSuspended(ctx, a.ID, time.Time{})
+	})
 }
 
 func (d *Directory) withAccount(ctx context.Context, name string, fn func(tx RecordsTx, a reset.Account) error) error {
@@ -99,9 +104,14 @@ func ensureAccount(ctx context.Context, tx RecordsTx, name string, now time.Time
 	}
 	a, err := tx.AccountByKey(ctx, key)
 	if errors.Is(err, reset.ErrNoAccount) {
-		return tx.AddAccount(ctx, name, key, now)
+		return addAccount(ctx, tx, name, key, now)
 	}
 	return a.ID, err
+}
+
+func addAccount(ctx context.Context, tx RecordsTx, name, key string, now time.Time) (int64, error) {
+	tx.Record(reset.AdminAct(ctx, now, reset.ActAccountAdded, "account", name))
+	return tx.AddAccount(ctx, name, key, now)
 }
 
 // accountName checks an account's name and returns it with what it is matched

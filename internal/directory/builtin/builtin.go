@@ -173,7 +173,10 @@ func (d *Directory) Add(ctx context.Context, n NewUser) (reset.User, error) {
 		return reset.User{}, err
 	}
 	now := d.now()
-	err = d.update(ctx, func(tx RecordsTx) error { return add(ctx, tx, u, n, now) })
+	err = d.update(ctx, func(tx RecordsTx) error {
+		tx.Record(reset.AdminAct(ctx, now, reset.ActUserAdded, "user", u.ID))
+		return add(ctx, tx, u, n, now)
+	})
 	if errors.Is(err, reset.ErrExists) {
 		return reset.User{}, &reset.Error{Kind: reset.Conflict, Code: reset.CodeBadValue, Message: "a user has this address already", Cause: err}
 	}
@@ -248,6 +251,7 @@ func (d *Directory) List(ctx context.Context) ([]reset.User, error) { return d.r
 func (d *Directory) Disable(ctx context.Context, email string) error {
 	now := d.now()
 	return d.change(ctx, email, func(tx RecordsTx, u reset.User) error {
+		tx.Record(reset.AdminAct(ctx, now, reset.ActUserDisabled, "user", u.ID))
 		if err := closeRequests(ctx, tx, u.ID, now); err != nil {
 			return err
 		}
@@ -269,7 +273,11 @@ func closeRequests(ctx context.Context, tx RecordsTx, userID string, now time.Ti
 
 // Enable enables a disabled user. Links from before stay dead.
 func (d *Directory) Enable(ctx context.Context, email string) error {
-	return d.change(ctx, email, func(tx RecordsTx, u reset.User) error { return tx.SetDisabled(ctx, u.ID, time.Time{}) })
+	now := d.now()
+	return d.change(ctx, email, func(tx RecordsTx, u reset.User) error {
+		tx.Record(reset.AdminAct(ctx, now, reset.ActUserEnabled, "user", u.ID))
+		return tx.SetDisabled(ctx, u.ID, time.Time{})
+	})
 }
 
 func (d *Directory) change(ctx context.Context, email string, fn func(tx RecordsTx, u reset.User) error) error {

@@ -58,7 +58,7 @@ func TestGlance(t *testing.T) {
 		if wantErr == nil {
 			var user reset.User
 			user, wantErr = w.Users.UserByID(t.Context(), req.UserID)
-			want = reset.Glance{State: req.State, ExpiresAt: req.ExpiresAt, Standing: user.Standing}
+			want = reset.Glance{State: req.State, UserID: req.UserID, ExpiresAt: req.ExpiresAt, Standing: user.Standing}
 		}
 		got, err := w.Users.Glance(t.Context(), digest)
 		if !errors.Is(err, wantErr) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sparekey/sparekey/internal/reset"
@@ -172,6 +173,7 @@ func (d *Directory) Import(ctx context.Context, users []ImportUser, progress fun
 	now := d.now()
 	var faults ImportErrors
 	return d.update(ctx, func(tx RecordsTx) error {
+		tx.Record(reset.AdminAct(ctx, now, reset.ActUsersImported, "users", strconv.Itoa(len(users))))
 		for _, n := range users {
 			u, err := n.user()
 			if err == nil {

@@ -12,7 +12,9 @@ import (
 // that links are dead, and with the address in what the outbox holds. Nothing of
 // the address is left in the store.
 func (d *Directory) Remove(ctx context.Context, email string) error {
+	now := d.now()
 	err := d.change(ctx, email, func(tx RecordsTx, u reset.User) error {
+		tx.Record(reset.AdminAct(ctx, now, reset.ActUserRemoved, "user", u.ID))
 		if err := tx.LockRequests(ctx, u.ID); err != nil {
 			return err
 		}
@@ -43,6 +45,7 @@ func (d *Directory) ChangeAddress(ctx context.Context, email, to string) error {
 		if u.Email == a {
 			return reset.Invalidf("the user has this very address already")
 		}
+		tx.Record(reset.AdminAct(ctx, now, reset.ActUserMoved, "user", u.ID))
 		if err := closeRequests(ctx, tx, u.ID, now); err != nil {
 			return err
 		}

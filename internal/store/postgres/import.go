@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -12,10 +13,14 @@ import (
 )
 
 // importable are the tables that an Import fills, in the order in which they are locked.
-var importable = []string{"accounts", "users", "memberships", "requests", "keys", "limits", "secrets", "jobs", "job_entries", "river_job"}
+var importable = []string{"accounts", "users", "memberships", "requests", "keys", "limits", "secrets", "jobs", "job_entries", "audit_families", "audit_streams", "audit_entries", "river_job"}
+
+// prelude is what migrating leaves in a database that nobody has used: that it
+// was migrated. It makes room for what comes.
+var prelude = []string{"secrets", "audit_entries", "audit_streams", "audit_families"}
 
 // numbered are the tables whose numbers go on behind the highest one that came.
-var numbered = map[string]string{"accounts": "id", "requests": "ref", "keys": "id", "river_job": "id"}
+var numbered = map[string]string{"accounts": "id", "requests": "ref", "keys": "id", "audit_streams": "stream", "river_job": "id"}
 
 // Import fills empty tables in one transaction: all of it is there after Commit,
 // and nothing without.
@@ -25,7 +30,7 @@ type Import struct {
 }
 
 // Import begins to fill the tables, which nobody can write to meanwhile. It
-// answers an error if any has a row. Close must be called.
+// answers an error if any has a row, but for those of the prelude. Close must be called.
 func (s *Store) Import(ctx context.Context) (i *Import, err error) {
 	conn, err := s.acquire(ctx)
 	if err != nil {
@@ -49,12 +54,24 @@ func (s *Store) Import(ctx context.Context) (i *Import, err error) {
 		return i, err
 	}
 	for _, table := range importable {
+		if slices.Contains(prelude, table) {
+			continue
+		}
 		var n int64
 		if err := i.tx.QueryRow(ctx, `SELECT count(*) FROM `+table).Scan(&n); err != nil {
 			return i, err
 		}
 		if n > 0 {
 			return i, fmt.Errorf("the table %s has %d rows already; an empty database is needed", table, n)
+		}
+	}
+	// The trigger lets go of what the heads say is over.
+	if _, err := i.tx.Exec(ctx, `UPDATE audit_streams SET first = seq + 1`); err != nil {
+		return i, err
+	}
+	for _, table := range prelude {
+		if _, err := i.tx.Exec(ctx, `DELETE FROM `+table); err != nil {
+			return i, err
 		}
 	}
 	return i, nil

@@ -59,7 +59,7 @@ func TestReplicasMigrateAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := strings.Join(applied, " "); got != "00001 00002 00003 00005" {
+	if got := strings.Join(applied, " "); got != "00001 00002 00003 00004 00005" {
 		t.Errorf("applied: %s", got)
 	}
 	for _, s := range stores {
@@ -111,6 +111,7 @@ func TestLeastRights(t *testing.T) {
 	if applied, err := s.Migrate(t.Context()); err != nil || len(applied) != 0 {
 		t.Errorf("Migrate with nothing to do: %v, %v", applied, err)
 	}
+	s.Seal(chain())
 	now := time.Now()
 	for what, fn := range map[string]func(tx reset.Tx) error{
 		"ask": func(tx reset.Tx) error {
@@ -123,6 +124,11 @@ func TestLeastRights(t *testing.T) {
 			return tx.OpenRequest(t.Context(), reset.NewID().Digest(), "ada", now, now.Add(time.Hour))
 		},
 		"purge": func(tx reset.Tx) error { _, err := tx.Purge(t.Context(), now, now, now); return err },
+		"record": func(tx reset.Tx) error {
+			tx.Record(reset.AuditEntry{At: now, What: reset.ActLooked})
+			return nil
+		},
+		"purge the trail": func(tx reset.Tx) error { _, err := tx.PurgeAudit(t.Context(), now, now.Add(-time.Hour)); return err },
 		"key": func(tx reset.Tx) error {
 			return tx.AddKey(t.Context(), reset.Key{Name: "k", Scope: reset.ScopeReset, CreatedAt: now}, reset.Digest{1})
 		},
@@ -136,7 +142,10 @@ func TestLeastRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for _, forbidden := range []string{"DROP TABLE users", "CREATE TABLE mine (a int)", "ALTER TABLE users ADD COLUMN a int", "TRUNCATE requests", "CREATE ROLE other"} {
+	for _, forbidden := range []string{
+		"DROP TABLE users", "CREATE TABLE mine (a int)", "ALTER TABLE users ADD COLUMN a int", "TRUNCATE requests", "CREATE ROLE other",
+		"UPDATE audit_entries SET who = 'nobody'", "DELETE FROM audit_entries", "ALTER TABLE audit_entries DISABLE TRIGGER USER",
+	} {
 		if _, err := db.Exec(t.Context(), forbidden); err == nil {
 			t.Errorf("the role may: %s", forbidden)
 		}

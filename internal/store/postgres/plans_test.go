@@ -27,7 +27,6 @@ func TestPlans(t *testing.T) {
 	})
 	address := logging.Database(t)
 	s := open(t, address)
-	logging.Exec(t, strings.TrimSuffix(regexp.MustCompile(`test\d+`).FindString(address), "?"), history)
 
 	ctx, now := t.Context(), time.Now()
 	id, old := reset.NewID().Digest(), reset.NewID().Digest()
@@ -37,6 +36,23 @@ func TestPlans(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	// The trail begins with an empty table, and the plans that are made then stay with their connections.
+	s.Seal(chain())
+	empty := len(logging.Log())
+	for range 8 {
+		update("record", func(tx builtin.RecordsTx) error {
+			tx.Record(reset.AuditEntry{At: now.Add(-time.Hour), What: reset.ActLooked})
+			return nil
+		})
+	}
+	update("purge the trail", func(tx builtin.RecordsTx) error {
+		n, err := tx.PurgeAudit(ctx, now, now.Add(-time.Minute))
+		if n == 0 {
+			t.Error("nothing was purged of the trail")
+		}
+		return err
+	})
+	logging.Exec(t, strings.TrimSuffix(regexp.MustCompile(`test\d+`).FindString(address), "?"), history)
 	before := len(logging.Log())
 	update("ask", func(tx builtin.RecordsTx) error {
 		if _, err := tx.Take(ctx, "l77", 1, reset.Rate{Count: 1, Per: time.Hour}, now); err != nil {
@@ -55,6 +71,13 @@ func TestPlans(t *testing.T) {
 		"password":        func(ctx context.Context) error { _, err := s.PasswordHash(ctx, "u77"); return err },
 		"job":             func(ctx context.Context) error { _, err := s.Job(ctx, "j77"); return err },
 		"newest requests": func(ctx context.Context) error { _, err := s.Requests(ctx, 10); return err },
+		"audit, a stream": func(ctx context.Context) error { _, err := s.AuditRecords(ctx, 101, 70, 100); return err },
+		"audit, by time": func(ctx context.Context) error {
+			_, err := s.AuditSince(ctx, reset.AuditPlace{At: now.Add(-time.Hour), Stream: 101}, 100)
+			return err
+		},
+		"audit, newest":   func(ctx context.Context) error { _, err := s.AuditNewest(ctx, 100); return err },
+		"audit, headless": func(ctx context.Context) error { _, err := s.AuditHeadless(ctx); return err },
 	}
 	for what, read := range reads {
 		if err := read(ctx); err != nil {
@@ -82,7 +105,10 @@ func TestPlans(t *testing.T) {
 	if n := strings.Count(plans, "Query Text:"); n < len(reads)+10 {
 		t.Fatalf("only %d plans were logged", n)
 	}
-	for _, table := range []string{"requests", "users", "memberships", "limits", "jobs", "job_entries", "river_job"} {
+	if early := logging.Log()[empty:before]; strings.Contains(early, "Seq Scan on audit_entries") {
+		t.Errorf("all of the trail is read from its beginning on:%s", early)
+	}
+	for _, table := range []string{"requests", "users", "memberships", "limits", "jobs", "job_entries", "river_job", "audit_entries"} {
 		for _, plan := range strings.Split(plans, "LOG:  duration:") {
 			if strings.Contains(plan, "Seq Scan on "+table+" ") || strings.Contains(plan, "Seq Scan on "+table+"\n") {
 				t.Errorf("all of %s is read:%s", table, plan)
@@ -101,4 +127,5 @@ const history = `
 	INSERT INTO limits SELECT 'l'||n, n FROM generate_series(1, 20000) n;
 	INSERT INTO jobs SELECT 'j'||n, 1, now() FROM generate_series(1, 500) n;
 	INSERT INTO job_entries SELECT 'j'||1 + n % 500, n, 'sent' FROM generate_series(1, 20000) n;
+	INSERT INTO audit_entries SELECT 101 + n % 5, n, now() - n * interval '1 minute', 'link.looked', 'user:u'||n % 20000, '', '', 'ok', '', 1, '', '', sha256(n::text::bytea) FROM generate_series(1, 60000) n;
 	ANALYZE;`

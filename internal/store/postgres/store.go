@@ -72,6 +72,7 @@ type Store struct {
 	pool     *pgxpool.Pool
 	id       string // of this process, among others that serve
 	inserter Inserter
+	chain    *reset.Chain            // nil: no audit trail is kept
 	serving  atomic.Pointer[Serving] // the way by which this process is known to others
 	log      *slog.Logger
 }
@@ -164,7 +165,7 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 
 // try runs fn in a transaction, once.
 func (s *Store) try(ctx context.Context, conn *pgxpool.Conn, fn func(reset.Tx) error) (err error) {
-	t := &tx{sql: &pipeline{conn: conn}}
+	t := &tx{sql: &pipeline{conn: conn}, chain: s.chain}
 	defer func() {
 		if err != nil {
 			_ = t.sql.Rollback(ctx) // its own failure closes the connection, which ends the transaction as well
@@ -178,6 +179,11 @@ func (s *Store) try(ctx context.Context, conn *pgxpool.Conn, fn func(reset.Tx) e
 			return errors.New("the store was opened without an outbox")
 		}
 		if err := s.inserter.InsertTx(ctx, t.sql, t.entries); err != nil {
+			return err
+		}
+	}
+	if s.chain != nil {
+		if err := s.chain.Append(ctx, ledger{t}, t.audit); err != nil {
 			return err
 		}
 	}

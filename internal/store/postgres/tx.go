@@ -27,6 +27,8 @@ func read[T any](ctx context.Context, s *Store, fn func(ctx context.Context, db 
 type tx struct {
 	sql     *pipeline
 	entries []reset.Entry
+	audit   []reset.AuditEntry
+	chain   *reset.Chain
 }
 
 // exec runs a statement and says how many rows it changed. A caller who goes

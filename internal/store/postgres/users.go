@@ -71,7 +71,7 @@ func readUsers(ctx context.Context, q querier, where string, args ...any) ([]res
 // Glance implements reset.Finder for the built-in directory, in one query.
 func (s *Store) Glance(ctx context.Context, d reset.Digest) (reset.Glance, error) {
 	return read(ctx, s, func(ctx context.Context, db querier) (reset.Glance, error) {
-		rows, err := db.Query(ctx, `SELECT r.state, r.expires_at, u.id IS NULL, u.disabled_at IS NOT NULL, m.account_id, a.suspended_at IS NOT NULL
+		rows, err := db.Query(ctx, `SELECT r.state, r.user_id, r.expires_at, u.id IS NULL, u.disabled_at IS NOT NULL, m.account_id, a.suspended_at IS NOT NULL
 			FROM requests r LEFT JOIN users u ON u.id = r.user_id`+userJoin+`WHERE r.digest = $1`, d[:])
 		if err != nil {
 			return reset.Glance{}, err
@@ -89,7 +89,7 @@ func glance(rows pgx.Rows) (reset.Glance, error) {
 		account                   *int64
 		found                     bool
 	)
-	_, err := pgx.ForEachRow(rows, []any{&g.State, &expires, &gone, &disabled, &account, &suspended}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&g.State, &g.UserID, &expires, &gone, &disabled, &account, &suspended}, func() error {
 		found, g.ExpiresAt, g.Disabled = true, expires.UTC(), disabled
 		if account != nil {
 			g.Accounts = append(g.Accounts, reset.Account{ID: *account, Suspended: suspended})

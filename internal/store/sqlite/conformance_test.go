@@ -123,6 +123,15 @@ func (s tested) Pending(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
+func (s tested) Exec(ctx context.Context, statement string) error {
+	_, err := s.db.ExecContext(ctx, statement)
+	return err
+}
+
+func (tested) Disarm() []string {
+	return []string{`DROP TRIGGER audit_entries_stay`, `DROP TRIGGER audit_entries_kept`}
+}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Store {

@@ -43,6 +43,9 @@ var exported = []exportedTable{
 	{"secrets", "name, value", "secrets"},
 	{"jobs", "id, key_id, @created_at", "jobs"},
 	{"job_entries", "job_id, position, outcome", "job_entries"},
+	{"audit_families", "family, streams, mac", "audit_families"},
+	{"audit_streams", streamColumns, "audit_streams"},
+	{"audit_entries", strings.Replace(recordColumns, " at,", " @at,", 1), "audit_entries"},
 	{"river_job", "id, kind, args, state, attempt, max_attempts, priority, queue, @scheduled_at, @created_at", `(
 		SELECT id, kind, json(args) AS args, CASE state WHEN 'running' THEN 'available' ELSE state END AS state,
 			attempt, max_attempts, priority, queue,

@@ -41,21 +41,13 @@ func (t *tx) ForgetLimits(ctx context.Context, names []string) (int, error) {
 		n, err := t.exec(ctx, `DELETE FROM limits`)
 		return int(n), err
 	}
-	list, err := json.Marshal(names)
-	if err != nil {
-		return 0, err
-	}
-	n, err := t.exec(ctx, `DELETE FROM limits WHERE name IN (SELECT value FROM json_each(?))`, string(list))
+	n, err := t.exec(ctx, `DELETE FROM limits WHERE name IN (SELECT value FROM json_each(?))`, jsonList(names))
 	return int(n), err
 }
 
 // Limits implements reset.Store.
 func (s *Store) Limits(ctx context.Context, names []string) (map[string]time.Time, error) {
-	list, err := json.Marshal(names)
-	if err != nil {
-		return nil, err
-	}
-	return pairs(ctx, s.read, time.UnixMicro, `SELECT name, tat FROM limits WHERE name IN (SELECT value FROM json_each(?))`, string(list))
+	return pairs(ctx, s.read, time.UnixMicro, `SELECT name, tat FROM limits WHERE name IN (SELECT value FROM json_each(?))`, jsonList(names))
 }
 
 // LimitKinds implements reset.Store.
@@ -78,4 +70,10 @@ func pairs[T any](ctx context.Context, db querier, to func(int64) T, query strin
 		m[p.name] = to(p.number)
 	}
 	return m, err
+}
+
+// jsonList is a list as SQLite's json_each takes it.
+func jsonList[T string | int64](list []T) string {
+	text, _ := json.Marshal(list) // texts and numbers always can be
+	return string(text)
 }

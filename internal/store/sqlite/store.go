@@ -82,6 +82,7 @@ type Store struct {
 	write    *sql.DB // one connection
 	read     reader
 	inserter Inserter
+	chain    *reset.Chain // nil: no audit trail is kept
 	writer   *writer
 	log      *slog.Logger
 	serving  *flock.Flock

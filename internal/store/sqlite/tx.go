@@ -13,6 +13,8 @@ import (
 type tx struct {
 	sql     *sql.Tx
 	entries []reset.Entry
+	audit   []reset.AuditEntry
+	chain   *reset.Chain
 }
 
 // exec runs a statement and says how many rows it changed. A caller who goes

@@ -83,7 +83,7 @@ func readUsers(ctx context.Context, q querier, where string, args ...any) ([]res
 // is the most frequent call there is, so it is one query, of no more columns
 // than the answer needs: the driver's work for each is what a query of a few rows costs.
 func (s *Store) Glance(ctx context.Context, d reset.Digest) (reset.Glance, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT r.state, r.expires_at, iif(u.id IS NULL, NULL, u.disabled_at IS NOT NULL), m.account_id, a.suspended_at
+	rows, err := s.read.QueryContext(ctx, `SELECT r.state, r.user_id, r.expires_at, iif(u.id IS NULL, NULL, u.disabled_at IS NOT NULL), m.account_id, a.suspended_at
 		FROM requests r LEFT JOIN users u ON u.id = r.user_id`+userJoin+`WHERE r.digest = ?`, d[:])
 	if err != nil {
 		return reset.Glance{}, translate(err)
@@ -95,7 +95,7 @@ func (s *Store) Glance(ctx context.Context, d reset.Digest) (reset.Glance, error
 	accounts, err := scanAll(rows, func(row interface{ Scan(...any) error }) (account sql.Null[reset.Account], err error) {
 		// Integers as they come: database/sql would convert each by way of its decimal digits.
 		var expires, disabled, member, suspended any
-		if err := row.Scan(&g.State, &expires, &disabled, &member, &suspended); err != nil {
+		if err := row.Scan(&g.State, &g.UserID, &expires, &disabled, &member, &suspended); err != nil {
 			return account, translate(err)
 		}
 		gone, g.Disabled = disabled == nil, disabled == int64(1)

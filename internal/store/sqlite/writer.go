@@ -131,19 +131,23 @@ func (w *writer) try(batch []*op) error {
 		return err
 	}
 	defer func() { _ = sqlTx.Rollback() }() // does nothing after the commit
-	var entries []reset.Entry
-	succeeded := 0
+	var (
+		entries []reset.Entry
+		audit   []reset.AuditEntry
+	)
+	chain, succeeded := w.store.chain, 0
 	for _, o := range batch {
 		if o.err = o.ctx.Err(); o.err != nil {
 			o.err = unavailable(o.err)
 			continue
 		}
-		o.tx = &tx{sql: sqlTx}
+		o.tx = &tx{sql: sqlTx, chain: chain}
 		if err := runOp(ctx, sqlTx, o); err != nil {
 			return err
 		}
 		if o.err == nil {
 			entries = append(entries, o.tx.entries...)
+			audit = append(audit, o.tx.audit...)
 			succeeded++
 		}
 	}
@@ -156,6 +160,11 @@ func (w *writer) try(batch []*op) error {
 			return errors.New("the store was opened without an outbox")
 		}
 		if err := w.store.inserter.InsertTx(ctx, sqlTx, entries); err != nil {
+			return err
+		}
+	}
+	if chain != nil {
+		if err := chain.Append(ctx, ledger{&tx{sql: sqlTx}}, audit); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,9 @@ import (
 )
 
 func testSecretRace(t *testing.T, s Store) {
+	if none, err := s.Secret(t.Context(), "master", nil); none != nil || err != nil {
+		t.Errorf("before anybody kept one: %q, %v", none, err)
+	}
 	var (
 		wg   sync.WaitGroup
 		kept [racers][]byte
@@ -25,6 +28,9 @@ func testSecretRace(t *testing.T, s Store) {
 		if len(kept[i]) == 0 || !bytes.Equal(kept[i], kept[0]) {
 			t.Errorf("caller %d got %q, and another %q", i, kept[i], kept[0])
 		}
+	}
+	if got, err := s.Secret(t.Context(), "master", nil); err != nil || !bytes.Equal(got, kept[0]) {
+		t.Errorf("only reading: %q, %v", got, err)
 	}
 	other, err := s.Secret(t.Context(), "other", []byte("something else"))
 	if err != nil || string(other) != "something else" {

@@ -31,11 +31,18 @@ type Store interface {
 	builtin.Records
 	// Pending counts the entries in the outbox that can be worked on.
 	Pending(ctx context.Context) (int, error)
-	// Secret returns what is kept under a name. Whoever asks first keeps fresh; all later callers get that.
+	// Secret returns what is kept under a name. Whoever asks first keeps fresh; all later callers get that. With nil nothing is kept.
 	Secret(ctx context.Context, name string, fresh []byte) ([]byte, error)
 	// AtRest is every row of every table as text, and, if the store has files of
 	// its own, what is in them.
 	AtRest(ctx context.Context) ([]byte, error)
+	reset.AuditTrail
+	// Seal has it keep an audit trail.
+	Seal(c *reset.Chain)
+	// Exec runs a statement past the store, as somebody could who may write to the database.
+	Exec(ctx context.Context, statement string) error
+	// Disarm returns the statements that take the triggers off the audit trail.
+	Disarm() []string
 }
 
 // racers is how many callers compete in a race.
@@ -75,6 +82,14 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"RemoveUser", testRemoveUser},
 		{"NothingOfTheRemoved", testNothingOfTheRemoved},
 		{"LockRequests", testLockRequests},
+		{"Audit", testAudit},
+		{"AuditTampering", testAuditTampering},
+		{"AuditTriggers", testAuditTriggers},
+		{"AuditRollback", testAuditRollback},
+		{"AuditRace", testAuditRace},
+		{"AuditPurge", testAuditPurge},
+		{"AuditSecrets", testAuditSecrets},
+		{"AuditProperty", testAuditProperty},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
