@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	for _, end := range []func() error{cluster.Close, leaks, func() error { return os.RemoveAll(dir) }} {
 		if err := end(); err != nil {
-			fmt.Println("FAIL: after the tests:", err)
+			_, _ = fmt.Fprintln(os.Stdout, "FAIL: after the tests:", err)
 			code = 1
 		}
 	}

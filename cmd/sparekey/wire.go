@@ -102,10 +102,7 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	if err != nil {
 		return nil, err
 	}
-	var limits reset.Throttle = throttle.Off{}
-	if cfg.Throttle.Enabled {
-		limits = throttle.New(limitsOf(cfg.Throttle), c.store, c.log)
-	}
+	limits := c.limits()
 	domain := reset.Config{
 		BaseURL: cfg.BaseURL, TTL: cfg.Request.TTL,
 		MaxAddresses: cfg.API.MaxAddresses, MaxBulk: cfg.API.MaxBulk,
@@ -115,18 +112,11 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	if err != nil {
 		return nil, err
 	}
-	users := builtin.New(c.store.behind, c.hasher, c.policy, c.now)
-	courier := reset.NewCourier(domain, c.store.behind, users, mailer, c.now, c.log)
-	courier.Limit(limits)
 	keys := reset.NewKeys(c.store, limits, c.now)
 	keys.Log(c.log)
 	resets.Audit(c.audit)
-	courier.Audit(c.audit)
 	keys.Audit(c.audit)
-	courier.KeepTrail(c.store, c.retention())
-	if c.store.turns != nil {
-		courier.ShareTurns(c.store.turns)
-	}
+	courier := c.newCourier(domain, mailer, limits)
 	if err := c.announce(ctx, resets, courier); err != nil {
 		return nil, err
 	}
@@ -166,6 +156,27 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 		core: c, outbox: work, server: server,
 		certificates: certificates, redirect: httpserver.NewRedirect(base, httpapi.WriteError, c.log),
 	}, nil
+}
+
+// limits are those in force.
+func (c *core) limits() reset.Throttle {
+	if !c.cfg.Throttle.Enabled {
+		return throttle.Off{}
+	}
+	return throttle.New(limitsOf(c.cfg.Throttle), c.store, c.log)
+}
+
+// newCourier wires what works the outbox, on connections that no caller waits for.
+func (c *core) newCourier(domain reset.Config, mailer reset.Mailer, limits reset.Throttle) *reset.Courier {
+	users := builtin.New(c.store.behind, c.hasher, c.policy, c.now)
+	courier := reset.NewCourier(domain, c.store.behind, users, mailer, c.now, c.log)
+	courier.Limit(limits)
+	courier.Audit(c.audit)
+	courier.KeepTrail(c.store.behind, c.retention())
+	if c.store.turns != nil {
+		courier.ShareTurns(c.store.turns)
+	}
+	return courier
 }
 
 // demandPuzzles has callers without a key solve puzzles, if that is configured, and answers what makes them; else nil.
