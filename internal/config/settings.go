@@ -238,7 +238,7 @@ func limitSettings() []Setting {
 		}, "", 1, 10_000_000, func(c *Config) *int { return &c.Throttle.Account }),
 		number(Setting{
 			Path: "throttle.service", Default: "6000",
-			About: "addresses a minute that all callers together may ask for",
+			About: "addresses a minute that all callers without a key may ask for together",
 		}, "", 1, 10_000_000, func(c *Config) *int { return &c.Throttle.Service }),
 		number(Setting{
 			Path: "throttle.guesses", Default: "100",
