@@ -58,13 +58,17 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leaks answers an error if any goroutine goes on that a test has begun. On a
-// busy machine the last of them may take their time to end.
+// stalled is where toxiproxy waits.
+const stalled = "github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"
+
+// leaks answers an error if any goroutine goes on that a test has begun, but those
+// in which toxiproxy holds data of a connection that was closed while it stalled: it never lets them go.
+// On a busy machine the last may take their time to end.
 func leaks() (err error) {
 	http.DefaultClient.CloseIdleConnections()
 	client.CloseIdleConnections()
 	for deadline := time.Now().Add(patience); ; {
-		if err = goleak.Find(goleak.IgnoreTopFunction(acmetest.Unending)); err == nil || time.Now().After(deadline) {
+		if err = goleak.Find(goleak.IgnoreTopFunction(acmetest.Unending), goleak.IgnoreAnyFunction(stalled)); err == nil || time.Now().After(deadline) {
 			return err
 		}
 	}
