@@ -84,7 +84,7 @@ func (a *Audit) note(e AuditEntry) {
 }
 
 // noteLike is note for what a caller may repeat without end: like acts that
-// follow within a second are counted together.
+// follow within ten seconds are counted together.
 func (a *Audit) noteLike(e AuditEntry) {
 	if a != nil {
 		a.recorder.note(e, true)
