@@ -19,7 +19,7 @@ var (
 	//go:embed assets/puzzle.js
 	puzzleText []byte
 	// What does the work is of ALTCHA's widget, as it is in the npm package
-	// (script/vendor-altcha); the widget itself is not, see docs/adr/0007.
+	// (script/vendor-altcha); the widget itself is not, see docs/adr/0008.
 	//go:embed altcha/pbkdf2.js
 	workerText []byte
 	//go:embed altcha/LICENSE.txt
