@@ -29,7 +29,7 @@ const (
 // Recorder stores audit entries of what changed nothing: asking, looking,
 // refusals. Nobody waits for it, so it makes no call slower and none different from another. In
 // return a process that is killed loses what it noted within the last tenth of
-// a second; what was noted when too much waited is counted, and the count is told.
+// a second, and how often like acts were repeated within ten; what was noted when too much waited is counted, and the count is told.
 type Recorder struct {
 	store Store
 	now   Clock
