@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -120,13 +121,36 @@ func (c *Client) attempt(ctx context.Context, k call, body []byte, answer any) e
 	return k.read(res, answer)
 }
 
-// network is a failure below HTTP. Its text leaves out the URL, which holds the id.
+// network is a failure below HTTP. Its text leaves out the URL, which holds the
+// id, and what the server sent, which may hold anything.
 func (k call) network(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
+	if quotes(err) {
+		err = errMalformed
+	}
 	op, ok := errors.AsType[*net.OpError](err)
 	return &failure{err: fmt.Errorf("sparekey: %s: %w", k.name, err), nothing: ok && op.Op == "dial", passing: true}
+}
+
+var errMalformed = errors.New("the answer is not well-formed HTTP; is this the base URL of the service?")
+
+// quotes reports whether the text of an error of net/http may repeat bytes of an
+// answer: all but those that are known not to.
+func quotes(err error) bool {
+	for _, plain := range []error{context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, http.ErrSchemeMismatch} {
+		if errors.Is(err, plain) {
+			return false
+		}
+	}
+	var (
+		timeout     net.Error // among them net.OpError
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+		alert       tls.AlertError
+	)
+	return !errors.As(err, &timeout) && !errors.As(err, &certificate) && !errors.As(err, &record) && !errors.As(err, &alert)
 }
 
 // read takes an answer: the success that the call wants, a refusal in the
