@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/reset"
@@ -109,15 +110,34 @@ func (l ledger) PutStream(ctx context.Context, s reset.AuditStream) error {
 	return err
 }
 
+// recordsAtOnce is how many records one statement adds. Fewer go one by one, so that
+// there are two texts to keep compiled.
+const recordsAtOnce = 16
+
+var (
+	insertRecord  = `INSERT INTO audit_entries (` + recordColumns + `) VALUES ` + recordPlaces
+	insertRecords = insertRecord + strings.Repeat(`, `+recordPlaces, recordsAtOnce-1)
+)
+
+const recordPlaces = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
 // Append implements reset.AuditLedger.
 func (l ledger) Append(ctx context.Context, records []reset.AuditRecord) error {
-	const insert = `INSERT INTO audit_entries (` + recordColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	for i := range records {
-		r := &records[i]
-		if _, err := l.exec(ctx, insert, r.Stream, r.Seq, r.At.UnixMilli(), r.What, r.Who, r.From, r.Key,
-			r.Outcome, r.RequestID, r.Times, r.Node, r.Details, r.Seal); err != nil {
+	for len(records) > 0 {
+		n, insert := 1, insertRecord
+		if len(records) >= recordsAtOnce {
+			n, insert = recordsAtOnce, insertRecords
+		}
+		args := make([]any, 0, n*13)
+		for i := range records[:n] {
+			r := &records[i]
+			args = append(args, r.Stream, r.Seq, r.At.UnixMilli(), r.What, r.Who, r.From, r.Key,
+				r.Outcome, r.RequestID, r.Times, r.Node, r.Details, r.Seal)
+		}
+		if _, err := l.exec(ctx, insert, args...); err != nil {
 			return err
 		}
+		records = records[n:]
 	}
 	return nil
 }
