@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/httpserver"
 	"github.com/sparekey/sparekey/internal/logs"
 	"github.com/sparekey/sparekey/internal/mail"
 )
@@ -101,7 +102,7 @@ func unlessStopped(ctx context.Context, err error) error {
 
 // listen opens an address, which the setting is for.
 func listen(ctx context.Context, address, setting string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	l, err := httpserver.Listen(ctx, address)
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		return nil, hintf(fmt.Errorf("listen on %s: %w", address, err),

@@ -100,7 +100,7 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 }
 
 // Serve serves until ctx ends, and for the delay after it; then it takes no more
-// connections, waits for the requests under way, until grace ends, and returns nil. It returns an error if
+// connections but those that have begun, waits for the requests under way, until grace ends, and returns nil. It returns an error if
 // it had to cut requests off, with the cause of grace's end, or could not serve.
 func (s *Server) Serve(ctx, grace context.Context, l net.Listener) error {
 	failed := make(chan error, 1)
@@ -125,6 +125,7 @@ func (s *Server) Serve(ctx, grace context.Context, l net.Listener) error {
 	case <-delay.C:
 	case <-grace.Done():
 	}
+	s.closeDoor(grace, l)
 	return shutDown(grace, s.http, failed)
 }
 
