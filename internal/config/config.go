@@ -35,6 +35,7 @@ type Config struct {
 	BaseURL  string
 	TLS      TLS
 	Mail     Mail
+	Brand    Brand
 	API      API
 	Request  Request
 	Hash     Hash
@@ -170,6 +171,8 @@ type HTTP struct {
 	TrustedProxies []netip.Prefix
 	// MaxInFlight is how many requests may be under way at once.
 	MaxInFlight int
+	// StrictHosts refuses requests for hosts that are nobody's.
+	StrictHosts bool
 }
 
 // Log says how logs are written.
