@@ -96,7 +96,7 @@ var reserved = []struct {
 	{
 		[]string{
 			"testing", "net/http/httptest", "github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak",
-			"github.com/rogpeppe/go-internal", "github.com/chromedp", "github.com/emersion/go-smtp", "github.com/getkin/kin-openapi",
+			"github.com/rogpeppe/go-internal", "github.com/chromedp", "github.com/emersion", "github.com/getkin/kin-openapi",
 			"github.com/letsencrypt/pebble", "github.com/miekg/dns",
 		},
 		nil,

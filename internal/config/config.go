@@ -94,6 +94,7 @@ type Mail struct {
 	ServiceName string
 	// Connections is how many connections to the mail server may be open at once.
 	Connections int
+	DKIM        DKIM
 }
 
 // API are the settings of the JSON interface.

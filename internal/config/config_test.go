@@ -123,6 +123,9 @@ mail:
   from: '"Example, Inc." <noreply@example.com>'
   service_name: The Example
   connections: 2
+  dkim_key: "-----BEGIN PRIVATE KEY-----"
+  dkim_selector: SK2026
+  dkim_domains: [Example.com, xn--exmple-cua.com]
 api: {require_key: false, cors_origins: [https://A.example.com:443, "http://localhost:3000"], max_addresses: 5, max_bulk: 6}
 request.ttl: 90m
 hash: {concurrency: 3, queue: 0, memory: 65536, time: 4, parallelism: 2}
@@ -157,6 +160,7 @@ audit: {retention_days: 0, clients: none}
 		Mail: config.Mail{
 			SMTP: "smtps://u:p@mx.example.com", From: `"Example, Inc." <noreply@example.com>`,
 			ServiceName: "The Example", Connections: 2,
+			DKIM: config.DKIM{Key: "-----BEGIN PRIVATE KEY-----", Selector: "sk2026", Domains: []string{"example.com", "xn--exmple-cua.com"}},
 		},
 		API: config.API{
 			CORSOrigins:  []string{"https://a.example.com", "http://localhost:3000"},
@@ -390,14 +394,18 @@ func TestEverySecretComesFromAFile(t *testing.T) {
 		secrets++
 		const target = "https://app.example.com/hook"
 		text := s.Example
-		if s.Path == "events.secrets" {
+		env := []string{"SPAREKEY_EVENTS_TARGETS=" + target}
+		switch s.Path {
+		case "events.secrets":
 			text = target + "=whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
+		case "mail.dkim_key":
+			text, env = "-----BEGIN PRIVATE KEY-----", append(env, "SPAREKEY_MAIL_DKIM_SELECTOR=sk")
 		}
 		path := filepath.Join(t.TempDir(), "secret")
 		if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cfg := load(t, config.Source{Environ: []string{s.EnvFile() + "=" + path, "SPAREKEY_EVENTS_TARGETS=" + target}})
+		cfg := load(t, config.Source{Environ: append(env, s.EnvFile()+"="+path)})
 		want := config.Value{Path: s.Path, Value: "[hidden]", Source: "environment " + s.EnvFile()}
 		if diff := cmp.Diff(want, value(t, cfg, s.Path)); diff != "" {
 			t.Error(diff)

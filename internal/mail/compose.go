@@ -32,6 +32,8 @@ type Sender struct {
 	ServiceName string
 	// BaseURL is where the pages are.
 	BaseURL string
+	// DKIM signs the mails; nil for none.
+	DKIM *DKIM
 }
 
 // Message is a composed mail. Raw is what is sent; the other fields are what
@@ -49,6 +51,7 @@ type Composer struct {
 	from    reset.Address
 	header  string // of From, ready to be written
 	service string
+	dkim    *DKIM
 	now     reset.Clock
 }
 
@@ -67,7 +70,7 @@ func NewComposer(s Sender, now reset.Clock) (*Composer, error) {
 		return nil, reset.Invalidf("the sender's address needs ASCII before the @; write one such as Sparekey <no-reply@example.com>")
 	}
 	name := oneLine(parsed.Name)
-	c := &Composer{from: from, now: now, service: oneLine(s.ServiceName), header: "<" + from.Mailbox() + ">"}
+	c := &Composer{from: from, now: now, dkim: s.DKIM, service: oneLine(s.ServiceName), header: "<" + from.Mailbox() + ">"}
 	if name != "" {
 		c.header = displayName(name) + " " + c.header
 	}
@@ -166,6 +169,9 @@ func (c *Composer) write(m *Message, now time.Time) error {
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	if m.HTML != "" {
 		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
+	}
+	if signer := c.dkim.signerFor(domainOf(c.from)); signer != nil {
+		msg.SetDKIM(signer)
 	}
 	var raw bytes.Buffer
 	raw.Grow(2*len(m.Text) + 2*len(m.HTML) + 1024)

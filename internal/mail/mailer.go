@@ -31,6 +31,8 @@ type Options struct {
 	ServiceName string
 	// BaseURL is where the pages are. It only serves as ServiceName's last default.
 	BaseURL string
+	// DKIM signs the mails; nil for none.
+	DKIM *DKIM
 	// Connections is how many connections are open at once at most, and so how
 	// many mails are under way; further ones wait. Default 8.
 	Connections int
@@ -40,6 +42,11 @@ type Options struct {
 	Log     *slog.Logger
 
 	keepIdle time.Duration // for tests
+}
+
+// Sender is what of the options concerns composing.
+func (o Options) Sender() Sender {
+	return Sender{From: o.From, ServiceName: o.ServiceName, BaseURL: o.BaseURL, DKIM: o.DKIM}
 }
 
 // Mailer sends mails over SMTP. It is safe for concurrent use and must be closed.
@@ -60,7 +67,7 @@ func New(o Options) (*Mailer, error) {
 	if o.Connections < 0 || o.Timeout < 0 {
 		return nil, reset.Invalidf("the number of mail connections and the time for a mail must not be negative")
 	}
-	composer, err := NewComposer(Sender{From: o.From, ServiceName: o.ServiceName, BaseURL: o.BaseURL}, o.Now)
+	composer, err := NewComposer(o.Sender(), o.Now)
 	if err != nil {
 		return nil, err
 	}
