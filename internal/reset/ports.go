@@ -150,6 +150,8 @@ type LinkMail struct {
 	User      User
 	Link      string
 	ExpiresAt time.Time
+	// Brand is what the mail looks like and whom it is from; the zero Brand: what the Mailer was made with.
+	Brand Brand
 }
 
 // NoticeMail is what the mail after a change says.
@@ -162,6 +164,8 @@ type NoticeMail struct {
 	Former bool
 	// ForgotURL is where to ask for another link when it was not the user.
 	ForgotURL string
+	// Brand is as in LinkMail.
+	Brand Brand
 }
 
 // Throttle decides who asks too often. Its methods answer nil, or an *Error of
