@@ -243,8 +243,11 @@ func (d *doctorsBag) sender(context.Context) (string, error) {
 	if err := needs(d.cfg, "mail.from"); err != nil {
 		return "", err
 	}
-	sender := mail.Sender{From: d.cfg.Mail.From, ServiceName: d.cfg.Mail.ServiceName, BaseURL: d.cfg.BaseURL}
-	if _, err := mail.NewComposer(sender, d.now); err != nil {
+	o, err := mailOptions(d.cfg, d.now)
+	if err != nil {
+		return "", err
+	}
+	if _, err := mail.NewComposer(o.Sender(), d.now); err != nil {
 		return "", hintf(err, "set SPAREKEY_MAIL_FROM, such as 'Example <noreply@example.com>'")
 	}
 	return fmt.Sprintf("mails come from %s, in the name of %s", d.cfg.Mail.From, d.cfg.Mail.ServiceName), nil

@@ -10,10 +10,21 @@ import (
 
 // mailOptions are what the configuration says of composing mails.
 func mailOptions(cfg *config.Config, now reset.Clock) (mail.Options, error) {
-	signs, err := newDKIM(cfg, now)
-	return mail.Options{
-		From: cfg.Mail.From, ServiceName: cfg.Mail.ServiceName, BaseURL: cfg.BaseURL, DKIM: signs, Now: now,
-	}, err
+	o := mail.Options{
+		From: cfg.Mail.From, ServiceName: cfg.Mail.ServiceName, BaseURL: cfg.BaseURL, Language: cfg.Language, Now: now,
+	}
+	var err error
+	if o.DKIM, err = newDKIM(cfg, now); err != nil || cfg.Mail.Templates == "" {
+		return o, err
+	}
+	o.Templates, err = mail.LoadTemplates(cfg.Mail.Templates)
+	if err != nil {
+		return o, &failure{
+			cause: errors.New("mail.templates: " + message(err)), code: exitUsage,
+			hint: "mend that file, or take it out of the folder so that ours serves",
+		}
+	}
+	return o, nil
 }
 
 // newComposer makes what composes mails that are shown instead of sent.

@@ -69,6 +69,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		Database: config.Database{Path: ".sparekey/sparekey.db"}, DatabaseConnections: 16,
 		Listen:   "127.0.0.1:8080",
 		TLS:      config.TLS{ACMEDirectory: "https://acme-v02.api.letsencrypt.org/directory"},
+		Language: "en",
 		Mail:     config.Mail{Connections: 8},
 		API:      config.API{RequireKey: true, MaxAddresses: 10, MaxBulk: 5000},
 		Request:  config.Request{TTL: time.Hour},
@@ -108,6 +109,7 @@ database_password: secret
 database_connections: 20
 secret: 0123456789abcdef0123456789abcdef
 listen: ":80"
+language: pt-BR
 base_url: HTTPS://Reset.Example.com:8443/a/b//
 tls:
   certificate: ""
@@ -124,6 +126,7 @@ mail:
   service_name: The Example
   connections: 2
   dkim_key: "-----BEGIN PRIVATE KEY-----"
+  templates: /etc/sparekey/mails
   dkim_selector: SK2026
   dkim_domains: [Example.com, xn--exmple-cua.com]
 api: {require_key: false, cors_origins: [https://A.example.com:443, "http://localhost:3000"], max_addresses: 5, max_bulk: 6}
@@ -152,7 +155,7 @@ audit: {retention_days: 0, clients: none}
 		Database: config.Database{Path: "/var/lib/x.db"}, DatabasePassword: "secret", DatabaseConnections: 20,
 		Secret:  "0123456789abcdef0123456789abcdef",
 		Listen:  ":80",
-		BaseURL: "https://reset.example.com:8443/a/b",
+		BaseURL: "https://reset.example.com:8443/a/b", Language: "pt-BR",
 		TLS: config.TLS{
 			Autocert: []string{"reset.example.com", "www.example.com"}, Cache: "/var/lib/acme",
 			ACMEDirectory: "https://acme.example.com/directory", ACMEEmail: "ops@example.com", ACMETerms: true, RedirectListen: ":81",
@@ -160,7 +163,8 @@ audit: {retention_days: 0, clients: none}
 		Mail: config.Mail{
 			SMTP: "smtps://u:p@mx.example.com", From: `"Example, Inc." <noreply@example.com>`,
 			ServiceName: "The Example", Connections: 2,
-			DKIM: config.DKIM{Key: "-----BEGIN PRIVATE KEY-----", Selector: "sk2026", Domains: []string{"example.com", "xn--exmple-cua.com"}},
+			Templates: "/etc/sparekey/mails",
+			DKIM:      config.DKIM{Key: "-----BEGIN PRIVATE KEY-----", Selector: "sk2026", Domains: []string{"example.com", "xn--exmple-cua.com"}},
 		},
 		API: config.API{
 			CORSOrigins:  []string{"https://a.example.com", "http://localhost:3000"},

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"net/mail"
+	"regexp"
 	"strings"
 
 	"github.com/sparekey/sparekey/internal/reset"
@@ -18,8 +19,16 @@ type DKIM struct {
 	Domains []string
 }
 
-func signingSettings() []Setting {
+func letterSettings() []Setting {
 	return []Setting{
+		text(Setting{
+			Path: "language", Default: "en", Allowed: "a language tag such as en, de or pt-BR",
+			About: "the language of mails to people of whom none is known",
+		}, func(c *Config) *string { return &c.Language }, parseLanguage),
+		text(Setting{
+			Path: "mail.templates", Allowed: "the path of a folder, such as /etc/sparekey/mails",
+			About: "templates of your own, laid over those of the mails; docs/mails.md says how",
+		}, func(c *Config) *string { return &c.Mail.Templates }, parsePath),
 		bind(Setting{
 			Path: "mail.dkim_key", Kind: Text, Secret: true, Example: "what openssl genrsa 2048 prints",
 			Allowed: "a private key in PEM, RSA of 2048 to 4096 bits or Ed25519, without a passphrase",
@@ -35,6 +44,17 @@ func signingSettings() []Setting {
 			About:   "the domains whose DNS has it; mails from other domains are not signed",
 		}, func(c *Config) *[]string { return &c.Mail.DKIM.Domains }, parseDomain, func(s string) string { return s }),
 	}
+}
+
+// languageTag is the shape of a BCP 47 tag. Which languages there are is not known here: the nearest one is spoken.
+var languageTag = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+
+func parseLanguage(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if !languageTag.MatchString(s) {
+		return "", errors.New("is not a language tag")
+	}
+	return s, nil
 }
 
 // parseKeyText takes what looks like a private key; whether it can sign is the mailer's to find out.

@@ -25,7 +25,7 @@ const maxHashes = 1024
 func Settings() []Setting {
 	var all []Setting
 	for _, section := range [][]Setting{
-		serviceSettings(), tlsSettings(), mailSettings(), signingSettings(), apiSettings(), hashSettings(), passwordSettings(), limitSettings(),
+		serviceSettings(), tlsSettings(), mailSettings(), letterSettings(), apiSettings(), hashSettings(), passwordSettings(), limitSettings(),
 		puzzleSettings(), operationSettings(), eventSettings(),
 	} {
 		all = append(all, section...)

@@ -46,10 +46,10 @@ type Composer struct {
 	dkim      *DKIM
 	now       reset.Clock
 	palettes  palettes
+	once      bool // its mails are the only ones of their kind
 }
 
-// NewComposer returns a Composer. The error is a *reset.Error of kind Invalid;
-// one that a template causes names its file and line.
+// NewComposer returns a Composer. The error is a *reset.Error of kind Invalid.
 func NewComposer(s Sender, now reset.Clock) (*Composer, error) {
 	if now == nil {
 		return nil, reset.Invalidf("the mails need a clock")
@@ -63,12 +63,9 @@ func NewComposer(s Sender, now reset.Clock) (*Composer, error) {
 		return nil, reset.AsError(err)
 	}
 	if c.templates == nil {
-		c.templates, err = ownTemplates()
-	} else {
-		err = c.tryOut()
-	}
-	if err != nil {
-		return nil, err
+		if c.templates, err = ownTemplates(); err != nil {
+			return nil, reset.AsError(err)
+		}
 	}
 	return c, nil
 }
@@ -114,7 +111,7 @@ func (c *Composer) begin(b reset.Brand, locale string) (*view, reset.Brand) {
 	if !exact {
 		l = i18n.Match(locale, c.language.Tag)
 	}
-	v := &view{}
+	v := &view{once: c.once}
 	v.speak(c.texts.In(l))
 	v.wear(b, c.palettes.of(b))
 	return v, b

@@ -99,19 +99,25 @@ func strangers(base, lang string, b reset.Brand, now time.Time) []sample {
 }
 
 // tryOut composes every mail in every language, to somebody well known and to a
-// stranger, with and without whom to ask for help, and looks at what came out.
-func (c *Composer) tryOut() error {
-	base := c.baseURL(c.brand)
-	helpless, helped := c.brand, c.brand
-	helpless.Support, helped.Support = "", "help@example.com"
+// stranger, with all that a brand may have and without, and looks at what came out.
+func tryOut(t *Templates) error {
+	now := func() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) } // no mail of these is kept
+	c, err := NewComposer(Sender{From: "Example <noreply@example.com>", Templates: t}, now)
+	if err != nil {
+		return err
+	}
+	c.once = true
+	poor, rich := c.brand, c.brand
+	rich.Support, rich.Logo = "help@example.com", sampleLogo
+	base := c.baseURL(poor)
 	for _, l := range i18n.Languages() {
-		for _, b := range []reset.Brand{helpless, helped} {
-			for _, s := range append(samples(base, l.Tag, b, c.now()), strangers(base, l.Tag, b, c.now())...) {
+		for _, b := range []reset.Brand{poor, rich} {
+			for _, s := range append(samples(base, l.Tag, b, now()), strangers(base, l.Tag, b, now())...) {
 				m, err := s.compose(c)
 				if err != nil {
 					return templateFault(err)
 				}
-				if err := c.templates.inspect(s, l.Tag, m); err != nil {
+				if err := t.inspect(s, l.Tag, m); err != nil {
 					return err
 				}
 			}
@@ -119,6 +125,9 @@ func (c *Composer) tryOut() error {
 	}
 	return nil
 }
+
+// sampleLogo stands for a logo where nobody looks at it.
+var sampleLogo = reset.Logo{Type: "image/png", Width: 1, Height: 1, Data: []byte{0}}
 
 // templateFault makes what executing a template says a word to the operator. It begins with
 // file and line.

@@ -64,8 +64,8 @@ const mostTemplate = 64 << 10
 // LoadTemplates lays the templates in a folder over our own: layout.html,
 // layout.txt, and KIND.html and KIND.txt with link, notice, address or unknown
 // for KIND; with a language between, such as link.de.html, for that language alone. What
-// is not there is ours. The error is a *reset.Error of kind Invalid, with file
-// and line. NewComposer finds what only shows when mails are made.
+// is not there is ours. Every mail is composed once in every language, to see that
+// it comes out whole. The error is a *reset.Error of kind Invalid, with file and line.
 func LoadTemplates(folder string) (*Templates, error) {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
@@ -94,7 +94,11 @@ func LoadTemplates(folder string) (*Templates, error) {
 			return nil, reset.Invalidf("%s: %v", filepath.Join(folder, name), err)
 		}
 	}
-	return s.parse()
+	t, err := s.parse()
+	if err != nil {
+		return nil, err
+	}
+	return t, tryOut(t)
 }
 
 func join(list []kind) string {
@@ -178,18 +182,38 @@ func (s *sources) parse() (*Templates, error) {
 // pair parses what one kind of mail is made with in a language. own says whether that differs from the other languages'.
 func (s *sources) pair(k kind, lang string) (p pair, own bool, err error) {
 	for _, ext := range []string{".txt", ".html"} {
-		for _, stem := range []string{layout, string(k)} {
-			name, text, mine, err := s.nearest(stem, lang, ext)
-			if err != nil {
-				return p, false, reset.AsError(err)
-			}
-			own = own || mine
-			if err := p.add(ext, name, text); err != nil {
-				return p, false, reset.Invalidf("%s; docs/mails.md says what templates may use", strings.TrimPrefix(strings.TrimPrefix(err.Error(), "html/"), "template: "))
+		parts, mine, err := s.parts(k, lang, ext)
+		if err != nil {
+			return p, false, reset.AsError(err)
+		}
+		own = own || mine
+		for _, part := range parts {
+			if err := p.add(ext, part.name, part.text); err != nil {
+				return p, false, templateFault(err)
 			}
 		}
 	}
 	return p, own, nil
+}
+
+type part struct{ name, text string }
+
+// parts are the files of a mail in the order in which they are parsed: our
+// layout, of which what is laid over it may define a part anew, and the mail itself last.
+func (s *sources) parts(k kind, lang, ext string) (parts []part, own bool, err error) {
+	text, err := fs.ReadFile(s.own, layout+ext)
+	if err != nil {
+		return nil, false, err
+	}
+	parts = append(parts, part{layout + ext, string(text)})
+	for _, name := range []string{layout + ext, layout + "." + lang + ext} {
+		if text, ok := s.laid[name]; ok {
+			parts = append(parts, part{filepath.Join(s.folder, name), text})
+			own = own || name != layout+ext
+		}
+	}
+	name, content, mine, err := s.nearest(string(k), lang, ext)
+	return append(parts, part{name, content}), own || mine, err
 }
 
 // add parses a file on top; the last is the one that is executed.
@@ -238,9 +262,12 @@ func (t *Templates) execute(k kind, v *view, m *Message) error {
 	m.Text = tidy(b.String())
 	b.Reset()
 	b.Grow(8 << 10)
-	page, err := t.page(k, v)
-	if err != nil {
-		return err
+	page := p.html
+	if !v.once {
+		var err error
+		if page, err = t.page(k, v); err != nil {
+			return err
+		}
 	}
 	if err := page.Execute(&b, v); err != nil {
 		return err

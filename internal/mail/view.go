@@ -39,6 +39,7 @@ type view struct {
 
 	say  i18n.Localizer
 	look look
+	once bool // nothing is kept for the next mail of its kind
 }
 
 // Detail is a labelled line.
