@@ -2,14 +2,13 @@ package reset
 
 import (
 	"net/mail"
-	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -21,7 +20,7 @@ type Brand struct {
 	Account int64
 	// Name is the organisation's, for people, in one line.
 	Name string
-	// Logo may be none. Pages get it without Data, mails with it.
+	// Logo may be none. Mails get it with its Data, pages do not need that.
 	Logo Logo
 	// Accent and Background are the two colours, empty where Sparekey's own
 	// serve. Light and Dark make of them what to colour with.
@@ -47,6 +46,15 @@ func (b Brand) SupportURL() string {
 	return b.Support
 }
 
+// URL is where a page is, such as "/forgot". Where the host does not say whose
+// page it is, since the account has none of its own, the query does.
+func (b Brand) URL(path string) string {
+	if b.Account == 0 || slices.Contains(b.Hosts, hostOf(b.BaseURL)) {
+		return b.BaseURL + path
+	}
+	return b.BaseURL + path + "?account=" + strconv.FormatInt(b.Account, 10)
+}
+
 // Branding is what is set of an account's brand. What is empty is the default
 // brand's; but the name is then the account's, and if one of the colours is
 // set, the other is Sparekey's own, so that the two were checked together.
@@ -61,13 +69,38 @@ type Branding struct {
 	// LinkBase is what links begin with. It is https://HOST with the first of Hosts
 	// if it is empty and there are any; port and path are then the default's.
 	LinkBase string
-	Hosts    []string
+	// Hosts are host names of the account's own; that of LinkBase is one of them.
+	Hosts []string
 }
 
 // IsZero reports whether nothing is set.
 func (b Branding) IsZero() bool {
 	return b.Name == "" && b.Logo.IsZero() && b.Accent == "" && b.Background == "" && b.Sender == "" && b.ReplyTo == "" &&
 		b.Support == "" && b.LinkBase == "" && len(b.Hosts) == 0
+}
+
+// Changes names what of a branding is not as it was before, as the command line and files name it.
+func (b Branding) Changes(before Branding) []string {
+	var names []string
+	for _, part := range []struct {
+		name  string
+		other bool
+	}{
+		{"display_name", b.Name != before.Name},
+		{"logo", b.Logo.Digest != before.Logo.Digest || b.Logo.Type != before.Logo.Type},
+		{"accent", b.Accent != before.Accent},
+		{"background", b.Background != before.Background},
+		{"sender", b.Sender != before.Sender},
+		{"reply_to", b.ReplyTo != before.ReplyTo},
+		{"support", b.Support != before.Support},
+		{"link_base", b.LinkBase != before.LinkBase},
+		{"hosts", !slices.Equal(b.Hosts, before.Hosts)},
+	} {
+		if part.other {
+			names = append(names, part.name)
+		}
+	}
+	return names
 }
 
 // The most that texts of a brand may have: characters of a name, which mails
@@ -103,13 +136,27 @@ func (b Branding) Checked(base Brand) (Branding, error) {
 		func() {
 			b.LinkBase, err = optional(b.LinkBase, "the link base", func(s string) (string, error) { return parseLinkBase(s, base.BaseURL) })
 		},
-		func() { b.Hosts, err = parseHosts(b.Hosts, base) },
+		func() { b.Hosts, err = parseHosts(append(slices.Clone(b.Hosts), linkHosts(b.LinkBase, base)...), base) },
 	} {
 		if step(); err != nil {
 			return Branding{}, err
 		}
 	}
 	return b, nil
+}
+
+// Default returns the default brand that this is, which needs a link base. The
+// host of that is one of its hosts, also if it is an IP address.
+func (b Branding) Default() (Brand, error) {
+	b, err := b.Checked(Brand{})
+	if err != nil {
+		return Brand{}, err
+	}
+	brand := b.Brand(Account{}, Brand{})
+	if host := hostOf(b.LinkBase); host != "" && !slices.Contains(brand.Hosts, host) {
+		brand.Hosts = append(brand.Hosts, host)
+	}
+	return brand, nil
 }
 
 // Brand returns what is in force for an account of that name with this
@@ -229,7 +276,7 @@ func parseLinkBase(s, base string) (string, error) {
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return "", Invalidf("it must be https: whoever reads the link on its way could use it")
 	}
-	host, err := hostOrLoopback(u.Hostname())
+	host, err := hostOrAddress(u.Hostname())
 	if err != nil {
 		return "", err
 	}
@@ -252,24 +299,6 @@ func parseLinkBase(s, base string) (string, error) {
 	return u.String(), nil
 }
 
-// hostOrLoopback takes a host name, or the address of the machine itself.
-func hostOrLoopback(s string) (string, error) {
-	if a, err := netip.ParseAddr(s); err == nil && a.IsLoopback() && a.Zone() == "" {
-		return a.String(), nil
-	}
-	return ParseHost(s)
-}
-
-// isLoopback knows the hosts that never leave this machine: 127.0.0.0/8, ::1,
-// and localhost with the names below it (RFC 6761, 6.3).
-func isLoopback(host string) bool {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return a.IsLoopback()
-	}
-	host = lowerASCII(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
-}
-
 // withHost is a URL with another host, and the same port.
 func withHost(base, host string) string {
 	u, err := url.Parse(base)
@@ -281,81 +310,4 @@ func withHost(base, host string) string {
 	}
 	u.Host = host
 	return u.String()
-}
-
-// hostProfile turns a host name as people write it into what browsers send:
-// lower case, and ASCII (UTS 46, as browsers do).
-var hostProfile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
-
-// ParseHost takes a host name, without a port, in any script.
-func ParseHost(s string) (string, error) {
-	bad := func(why string) (string, error) {
-		return "", Invalidf("%s; write a host name such as reset.example.com", why)
-	}
-	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return bad("it is an IP address")
-	}
-	if strings.ContainsAny(s, ":/@*") {
-		return bad("it has more than a name: neither a scheme nor a port, path or wildcard is wanted")
-	}
-	host, err := hostProfile.ToASCII(strings.TrimSuffix(s, "."))
-	if err != nil || !isHost(host) {
-		return bad("it is not the name of a host")
-	}
-	return host, nil
-}
-
-// isHost reports whether a name of ASCII is one of a host; its last label cannot be a number, as in an IP address.
-func isHost(s string) bool {
-	if s == "" || len(s) > 253 || strings.HasSuffix(s, ".") {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.Trim(lowerASCII(label), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return false
-		}
-	}
-	return !isNumber(s[strings.LastIndexByte(s, '.')+1:])
-}
-
-// RequestHost is the host name in a request's Host header as ParseHost has it,
-// or empty if there is none. Only what is found by it among the configured
-// names may be used; itself it goes nowhere.
-func RequestHost(header string) string {
-	host := header
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		if !isNumber(host[i+1:]) {
-			return ""
-		}
-		host = host[:i]
-	}
-	host = lowerASCII(strings.TrimSuffix(host, "."))
-	if !isHost(host) {
-		return ""
-	}
-	return host
-}
-
-func parseHosts(hosts []string, base Brand) ([]string, error) {
-	if len(hosts) > MaxBrandHosts {
-		return nil, Invalidf("there are %d host names; up to %d are taken", len(hosts), MaxBrandHosts)
-	}
-	out := make([]string, 0, len(hosts))
-	for _, s := range hosts {
-		host, err := ParseHost(strings.TrimSpace(s))
-		if err != nil {
-			return nil, Invalidf("a host name: %s", AsError(err).Message)
-		}
-		if slices.Contains(base.Hosts, host) {
-			return nil, Invalidf("the host name %s is the default brand's", host)
-		}
-		if !slices.Contains(out, host) {
-			out = append(out, host)
-		}
-	}
-	if len(out) == 0 {
-		return nil, nil
-	}
-	return out, nil
 }

@@ -19,13 +19,12 @@ import (
 // theDefault is a default brand as serve makes one.
 func theDefault(t testing.TB, base string) reset.Brand {
 	t.Helper()
-	b := reset.Branding{
+	b, err := reset.Branding{
 		Name: "Example", Sender: "Example <noreply@example.test>", ReplyTo: "help@example.test", Support: "https://help.example.test/",
 		LinkBase: base, Hosts: []string{"reset.example.test"},
-	}
-	b, err := b.Checked(reset.Brand{})
+	}.Default()
 	must(t, err)
-	return b.Brand(reset.Account{}, reset.Brand{})
+	return b
 }
 
 func address(t testing.TB, s string) reset.Address {
@@ -147,6 +146,13 @@ func TestBrandingRefuses(t *testing.T) {
 	loopback := theDefault(t, "http://localhost:8080")
 	if _, err := (reset.Branding{LinkBase: "http://acme.localhost:8080"}).Checked(loopback); err != nil {
 		t.Errorf("where base_url is http on loopback a link base may be: %v", err)
+	}
+	for _, c := range []struct{ base, host string }{
+		{"http://127.0.0.1:8080", "127.0.0.1"}, {"https://[2001:db8::1]:8443", "2001:db8::1"}, {"https://reset.example.test", "reset.example.test"},
+	} {
+		b, err := reset.Branding{LinkBase: c.base}.Default()
+		must(t, err)
+		same(t, "the hosts of "+c.base, b.Hosts, []string{c.host})
 	}
 	_, err := reset.Branding{LinkBase: "https://reset.acme.test"}.Checked(loopback)
 	refused(t, "https where base_url is http", err, reset.Invalid, reset.CodeBadValue)
@@ -286,17 +292,39 @@ func TestRequestHostIsANameOrNothing(t *testing.T) {
 	for header, want := range map[string]string{
 		"": "", "reset.acme.test": "reset.acme.test", "RESET.acme.TEST:8080": "reset.acme.test", "localhost": "localhost",
 		"good.test@evil.test": "", "good.test, evil.test": "", "good.test/evil": "", "good.test#": "", "good.test\tevil": "", "good.test:x": "",
-		"good.test:80:80": "", "127.0.0.1": "", "127.0.0.1:8080": "", "[::1]": "", "[::1]:8080": "", "acmé.test": "", "a..b": "", ".": "", ":80": "",
+		"good.test:80:80": "", "127.0.0.1": "127.0.0.1", "127.0.0.1:8080": "127.0.0.1", "[::1]": "::1", "[0:0::1]:8080": "::1", "::1": "", "[::1": "", "[127.0.0.1]": "",
+		"[fe80::1%25eth0]": "", "127.1": "", "acmé.test": "", "a..b": "", ".": "", ":80": "",
 		"good.test..": "", "-a.test": "", strings.Repeat("a", 64) + ".test": "", strings.Repeat("a.", 130) + "test": "",
 	} {
 		same(t, header, reset.RequestHost(header), want)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		host := reset.RequestHost(rapid.String().Draw(t, "header"))
-		if strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
+		if strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.:-") != "" {
 			t.Fatalf("got %q", host)
 		}
 	})
+}
+
+func TestWherePagesAre(t *testing.T) {
+	t.Parallel()
+	base := theDefault(t, "https://reset.example.test/auth")
+	for name, c := range map[string]struct {
+		set  reset.Branding
+		want string
+	}{
+		"a host of its own":      {reset.Branding{Hosts: []string{"r.acme.test"}}, "https://r.acme.test/auth/forgot"},
+		"a link base of its own": {reset.Branding{LinkBase: "https://r.acme.test/auth"}, "https://r.acme.test/auth/forgot"},
+		"the default's host":     {reset.Branding{Name: "Acme"}, "https://reset.example.test/auth/forgot?account=3"},
+		"hosts, but links go to the default's": {
+			reset.Branding{Hosts: []string{"r.acme.test"}, LinkBase: "https://reset.example.test/auth"}, "https://reset.example.test/auth/forgot?account=3",
+		},
+	} {
+		checked, err := c.set.Checked(base)
+		must(t, err)
+		same(t, name, checked.Brand(reset.Account{ID: 3, Name: "acme"}, base).URL("/forgot"), c.want)
+	}
+	same(t, "the default's", base.URL("/forgot"), "https://reset.example.test/auth/forgot")
 }
 
 func TestSupportLinks(t *testing.T) {

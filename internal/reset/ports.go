@@ -208,4 +208,7 @@ type Caller struct {
 	Key *Key
 	// Proof is what they show for their work, where that is demanded.
 	Proof Proof
+	// Brand is the account whose brand the page wore that they came by, or the host
+	// that they called; 0: the default brand. It is of the configuration, never what a caller said.
+	Brand int64
 }

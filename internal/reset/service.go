@@ -88,7 +88,7 @@ func (s *Service) ask(ctx context.Context, c Caller, list []Address) error {
 		}
 		entries := make([]Entry, len(list))
 		for i, a := range list {
-			entries[i] = LinkEntry{Address: a.Raw(), RequestID: contextText(ctx, requestIDContext{})}
+			entries[i] = LinkEntry{Address: a.Raw(), RequestID: contextText(ctx, requestIDContext{}), Brand: c.brand()}
 		}
 		return tx.Enqueue(ctx, entries...)
 	})
@@ -129,7 +129,7 @@ func (s *Service) askBulk(ctx context.Context, c Caller, addresses []string) (jo
 		entries := make([]Entry, len(list))
 		for i, a := range list {
 			entries[i] = LinkEntry{
-				Address: a.Raw(), Job: job.ID, Position: i, Account: c.Key.Account, RequestID: contextText(ctx, requestIDContext{}),
+				Address: a.Raw(), Job: job.ID, Position: i, Account: c.Key.Account, RequestID: contextText(ctx, requestIDContext{}), Brand: c.brand(),
 			}
 		}
 		asked := s.audit.entry(ctx, c, ActBulkAsked, "key:"+c.Key.Name, EndOK)
@@ -228,7 +228,7 @@ func (s *Service) reset(ctx context.Context, c Caller, id, password string) (ID,
 		return ID{}, g, err
 	}
 	now := s.now()
-	told := append(s.events.about(EventEntry{Type: EventPasswordReset, At: now, UserID: user.ID}), NoticeEntry{UserID: user.ID, ChangedAt: now})
+	told := append(s.events.about(EventEntry{Type: EventPasswordReset, At: now, UserID: user.ID}), NoticeEntry{UserID: user.ID, ChangedAt: now, Brand: c.brand()})
 	err = s.store.Update(ctx, func(tx Tx) error {
 		if _, err := tx.Claim(ctx, parsed.Digest(), now); err != nil {
 			return err

@@ -82,6 +82,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"RemoveUser", testRemoveUser},
 		{"NothingOfTheRemoved", testNothingOfTheRemoved},
 		{"LockRequests", testLockRequests},
+		{"Brands", testBrands},
+		{"BrandHosts", testBrandHosts},
 		{"Audit", testAudit},
 		{"AuditTampering", testAuditTampering},
 		{"AuditTriggers", testAuditTriggers},
