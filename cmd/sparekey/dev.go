@@ -16,7 +16,6 @@ import (
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/directory/builtin"
 	"github.com/sparekey/sparekey/internal/logs"
-	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/mail/devbox"
 	"github.com/sparekey/sparekey/internal/reset"
 )
@@ -88,7 +87,7 @@ func dev(ctx context.Context, c console, cmd *cobra.Command, data string) (err e
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	composer, err := mail.NewComposer(mail.Sender{From: cfg.Mail.From, ServiceName: cfg.Mail.ServiceName, BaseURL: cfg.BaseURL}, c.now)
+	composer, err := newComposer(cfg, c.now)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

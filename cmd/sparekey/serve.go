@@ -221,8 +221,10 @@ func newMailer(cfg *config.Config, c console, log *slog.Logger) (*mail.Mailer, e
 	if err != nil {
 		return nil, &failure{cause: err, hint: "set SPAREKEY_MAIL_SMTP, such as smtp://user:password@mail.example.com", code: exitUsage}
 	}
-	return mail.New(mail.Options{
-		Server: server, From: cfg.Mail.From, ServiceName: cfg.Mail.ServiceName, BaseURL: cfg.BaseURL,
-		Connections: cfg.Mail.Connections, Now: c.now, Log: log,
-	})
+	o, err := mailOptions(cfg, c.now)
+	if err != nil {
+		return nil, err
+	}
+	o.Server, o.Connections, o.Log = server, cfg.Mail.Connections, log
+	return mail.New(o)
 }

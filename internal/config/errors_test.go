@@ -102,6 +102,14 @@ func TestValuesThatDoNotFit(t *testing.T) {
 		{"mail.connections", "99999999999999999999", "is out of range"},
 		{"mail.connections", "many", "is not a whole number"},
 		{"mail.connections", "1.5", "is not a whole number"},
+		{"language", "English", "is not a language tag"},
+		{"language", "de,en", "is not a language tag"},
+		{"mail.templates", "a\nb", "has a control character"},
+		{"mail.dkim_key", "/etc/sparekey/dkim.pem", "is not a private key in PEM"},
+		{"mail.dkim_selector", "a b", "is not a name that can stand in the DNS"},
+		{"mail.dkim_selector", "a..b", "is not a name that can stand in the DNS"},
+		{"mail.dkim_domains", "example.com,localhost", "holds an entry that is not a domain (in its xn-- form)"},
+		{"mail.dkim_domains", "exämple.com", "holds an entry that is not a domain (in its xn-- form)"},
 		{"brand.logo", "a\nb", "has a control character"},
 		{"brand.accent", "navy", "is not a colour"},
 		{"brand.background", "#12345", "is not a colour"},
@@ -425,7 +433,7 @@ func TestFlagsOfSomeSettings(t *testing.T) {
 	config.AddFlags(pflag.NewFlagSet("again", pflag.ContinueOnError))
 	var names []string
 	fs.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if diff := cmp.Diff([]string{"config", "database", "mail-connections", "mail-from", "mail-service-name"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"config", "database", "mail-connections", "mail-dkim-domains", "mail-dkim-selector", "mail-from", "mail-service-name", "mail-templates"}, names); diff != "" {
 		t.Error(diff)
 	}
 	defer func() {

@@ -26,7 +26,7 @@ const maxHashes = 1024
 func Settings() []Setting {
 	var all []Setting
 	for _, section := range [][]Setting{
-		serviceSettings(), tlsSettings(), mailSettings(), brandSettings(), apiSettings(), hashSettings(), passwordSettings(), limitSettings(),
+		serviceSettings(), tlsSettings(), mailSettings(), letterSettings(), brandSettings(), apiSettings(), hashSettings(), passwordSettings(), limitSettings(),
 		puzzleSettings(), operationSettings(), eventSettings(),
 	} {
 		all = append(all, section...)
@@ -327,7 +327,7 @@ func queue(c *Config) string { return strconv.Itoa(queuePerHash * c.Hash.Concurr
 
 // crossFaults checks what concerns two settings at once.
 func crossFaults(c *Config) []Fault {
-	faults := slices.Concat(tlsFaults(c), eventFaults(c), brandFaults(c))
+	faults := slices.Concat(tlsFaults(c), eventFaults(c), mailFaults(c), brandFaults(c))
 	if c.Password.MaxLength != 0 && c.Password.MinLength > c.Password.MaxLength { // 0: it has a fault of its own
 		faults = append(faults, Fault{
 			Path: "password.min_length", Problem: "is above password.max_length, so that no password would do",

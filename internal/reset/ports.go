@@ -168,6 +168,17 @@ type NoticeMail struct {
 	Brand Brand
 }
 
+// UnknownMail is what an address that nobody has is told.
+type UnknownMail struct {
+	To Address
+	// ForgotURL is where to ask again with another address.
+	ForgotURL string
+	// Locale is a BCP 47 tag; empty for the service's language, since nothing is known of whoever reads it.
+	Locale string
+	// Brand is as in LinkMail.
+	Brand Brand
+}
+
 // Throttle decides who asks too often. Its methods answer nil, or an *Error of
 // kind Throttled. A caller without any name is not limited.
 type Throttle interface {
