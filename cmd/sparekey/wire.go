@@ -133,7 +133,7 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	})
 	pages, err := web.New(web.Options{
 		Service: resets, BaseURL: cfg.BaseURL, ServiceName: cfg.Mail.ServiceName,
-		MinLength: cfg.Password.MinLength, Challenge: challenge, ClientOf: clientOf, Now: c.now, Log: c.log,
+		MinLength: cfg.Password.MinLength, MaxLength: cfg.Password.MaxLength, Challenge: challenge, ClientOf: clientOf, Now: c.now, Log: c.log,
 	})
 	if err != nil {
 		return nil, err
