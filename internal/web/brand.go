@@ -103,6 +103,8 @@ func (p *Pages) serveAsset(w http.ResponseWriter, r *http.Request) {
 	if digest, ok := reset.LogoDigest(name); ok && p.LogoOf != nil {
 		logo, err := p.LogoOf(r.Context(), digest)
 		if err == nil && logo.Name() == name {
+			// Of what an operator was given by others a browser makes a picture, and nothing else.
+			w.Header().Set("Content-Security-Policy", logoPolicy)
 			asset{logo.Type, logo.Data}.serve(w, r)
 			return
 		}

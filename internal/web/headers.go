@@ -17,6 +17,9 @@ const solvingPolicy = policy + "; worker-src 'self'; connect-src 'self'"
 // askingPolicy also lets the page that chooses a password ask us what the policy says to it, and send its form.
 const askingPolicy = policy + "; connect-src 'self'"
 
+// logoPolicy lets a logo that is opened by itself do nothing at all.
+const logoPolicy = "default-src 'none'; sandbox"
+
 // protected sets the headers that every answer carries, and turns a panic into a page.
 func (p *Pages) protected(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -29,8 +29,10 @@ var notes = map[string]note{
 	"throttledlink": {Title: "throttled.title", Lines: []string{"throttled.link"}},
 	"busylink":      {Title: "busy.title", Lines: []string{"busy.link"}},
 
-	"broken":   {Title: "broken.title", Lines: []string{"broken.text"}, Way: "/forgot", Offer: "offer.start"},
-	"missing":  {Title: "missing.title", Lines: []string{"missing.text"}, Way: "/forgot", Offer: "forgot.title"},
+	"broken":  {Title: "broken.title", Lines: []string{"broken.text"}, Way: "/forgot", Offer: "offer.start"},
+	"missing": {Title: "missing.title", Lines: []string{"missing.text"}, Way: "/forgot", Offer: "forgot.title"},
+	// Where no page of ours is, no way leads on.
+	"badhost":  {Title: "missing.title", Lines: []string{"missing.text"}},
 	"method":   {Title: "method.title", Lines: []string{"method.text"}, Way: "/forgot", Offer: "offer.start"},
 	"foreign":  {Title: "foreign.title", Lines: []string{"foreign.text"}, Way: "/forgot", Offer: "offer.own"},
 	"badform":  {Title: "badform.title", Lines: []string{"badform.text"}, Way: "/forgot", Offer: "offer.start"},

@@ -189,7 +189,11 @@ func (p *Pages) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	case reset.Unauthorized:
 		p.deadLink(w, r, e.Code)
 	case reset.Invalid:
-		p.note(w, r, http.StatusBadRequest, "badform", nil)
+		page := "badform"
+		if e.Code == reset.CodeBadHostname {
+			page = "badhost"
+		}
+		p.note(w, r, http.StatusBadRequest, page, nil)
 	default:
 		p.note(w, r, http.StatusInternalServerError, "broken", nil)
 	}

@@ -163,4 +163,6 @@ func (p *Pages) static(page string, status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { p.note(w, r, status, page, nil) }
 }
 
-func (p *Pages) caller(r *http.Request) reset.Caller { return reset.Caller{Client: p.ClientOf(r)} }
+func (p *Pages) caller(r *http.Request) reset.Caller {
+	return reset.Caller{Client: p.ClientOf(r), Brand: p.brand(r).Account}
+}
