@@ -16,7 +16,6 @@ import (
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/directory/builtin"
 	"github.com/sparekey/sparekey/internal/logs"
-	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/mail/devbox"
 	"github.com/sparekey/sparekey/internal/reset"
 )
@@ -51,7 +50,7 @@ switches it on. Not for production: anybody who reaches the port reads the mails
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", devData, "keep the database in `FOLDER`")
-	config.AddFlags(cmd.Flags(), "listen", "api", "request", "throttle", "puzzle", "password", "log", "events")
+	config.AddFlags(cmd.Flags(), "listen", "brand", "api", "request", "throttle", "puzzle", "password", "log", "events")
 	return cmd
 }
 
@@ -81,11 +80,14 @@ func dev(ctx context.Context, c console, cmd *cobra.Command, data string) (err e
 	if err := core.verifyLists(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}
+	if err := core.openBrands(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
 	key, err := prepareDemo(ctx, core)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	composer, err := mail.NewComposer(mail.Sender{From: cfg.Mail.From, ServiceName: cfg.Mail.ServiceName, BaseURL: cfg.BaseURL}, c.now)
+	composer, err := newComposer(cfg, c.now)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

@@ -39,7 +39,7 @@ func newDoctor(c console) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check the set-up, and say what to do about it",
 		Long: `Check the database, the audit trail, the clock, the base URL, the sender, the mail
-server and, where there are any, the certificate, the targets of events and what
+server and, where there are any, what mails are signed with, the certificate, the targets of events and what
 knows leaked passwords, each with a line of what to do when it fails. The exit code
 is 1 if any failed.
 
@@ -82,6 +82,9 @@ func examine(ctx context.Context, c console, cfg *config.Config, to *reset.Addre
 		{"base URL", d.baseURL},
 		{"sender", d.sender},
 		{"mail server", d.mailServer},
+	}
+	if cfg.Mail.DKIM.Key != "" {
+		checks = append(checks, check{"signature", d.signature})
 	}
 	if cfg.TLS.On() {
 		checks = append(checks, check{"certificate", d.certificate})

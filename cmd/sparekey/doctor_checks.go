@@ -29,7 +29,9 @@ type doctorsBag struct {
 	cfg    *config.Config
 	now    reset.Clock
 	lookup func(ctx context.Context, host string) error
-	built  time.Time // when this build's source was committed; zero if unknown
+	// lookupTXT is of the DNS.
+	lookupTXT func(ctx context.Context, name string) ([]string, error)
+	built     time.Time // when this build's source was committed; zero if unknown
 
 	store  *database    // set once the database is well
 	mailer *mail.Mailer // set once the mail server is well
@@ -42,6 +44,7 @@ func newDoctorsBag(c console, cfg *config.Config) *doctorsBag {
 			_, err := net.DefaultResolver.LookupHost(ctx, host)
 			return err
 		},
+		lookupTXT: net.DefaultResolver.LookupTXT,
 	}
 }
 
@@ -240,8 +243,11 @@ func (d *doctorsBag) sender(context.Context) (string, error) {
 	if err := needs(d.cfg, "mail.from"); err != nil {
 		return "", err
 	}
-	sender := mail.Sender{From: d.cfg.Mail.From, ServiceName: d.cfg.Mail.ServiceName, BaseURL: d.cfg.BaseURL}
-	if _, err := mail.NewComposer(sender, d.now); err != nil {
+	o, err := mailOptions(d.cfg, d.now)
+	if err != nil {
+		return "", err
+	}
+	if _, err := mail.NewComposer(o.Sender(), d.now); err != nil {
 		return "", hintf(err, "set SPAREKEY_MAIL_FROM, such as 'Example <noreply@example.com>'")
 	}
 	return fmt.Sprintf("mails come from %s, in the name of %s", d.cfg.Mail.From, d.cfg.Mail.ServiceName), nil
@@ -256,7 +262,11 @@ func (d *doctorsBag) mailServer(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", hintf(err, "set SPAREKEY_MAIL_SMTP, such as smtp://user:password@mail.example.com")
 	}
-	o := mail.Options{Server: server, From: d.cfg.Mail.From, ServiceName: d.cfg.Mail.ServiceName, BaseURL: d.cfg.BaseURL, Now: d.now}
+	o, err := mailOptions(d.cfg, d.now)
+	if err != nil {
+		return "", err
+	}
+	o.Server = server
 	if o.From == "" {
 		o.From = "doctor@example.com" // no mail is sent from it: the check ends before that
 	}

@@ -68,7 +68,10 @@ func serve(ctx context.Context, c console, cmd *cobra.Command) (err error) {
 	if err := core.verifyLists(ctx); err != nil {
 		return err
 	}
-	certificates, err := openCertificates(cfg, c.now, log)
+	if err := core.openBrands(ctx); err != nil {
+		return err
+	}
+	certificates, err := openCertificates(cfg, core.brands, c.now, log)
 	if err != nil {
 		return err
 	}
@@ -158,11 +161,12 @@ func (s *service) run(ctx context.Context, l net.Listener) (err error) {
 	return errors.Join(served, stopped)
 }
 
-// beside follows the certificates and serves the redirects, until ctx ends;
+// beside follows the brands and the certificates, and serves the redirects, until ctx ends;
 // wait waits for that.
 func (s *service) beside(ctx, grace context.Context) (wait func() error) {
 	var running sync.WaitGroup
 	var failed error
+	running.Go(func() { s.brands.Watch(ctx) })
 	running.Go(func() {
 		if s.certificates != nil {
 			s.certificates.Watch(ctx, s.reload)
@@ -218,8 +222,10 @@ func newMailer(cfg *config.Config, c console, log *slog.Logger) (*mail.Mailer, e
 	if err != nil {
 		return nil, &failure{cause: err, hint: "set SPAREKEY_MAIL_SMTP, such as smtp://user:password@mail.example.com", code: exitUsage}
 	}
-	return mail.New(mail.Options{
-		Server: server, From: cfg.Mail.From, ServiceName: cfg.Mail.ServiceName, BaseURL: cfg.BaseURL,
-		Connections: cfg.Mail.Connections, Now: c.now, Log: log,
-	})
+	o, err := mailOptions(cfg, c.now)
+	if err != nil {
+		return nil, err
+	}
+	o.Server, o.Connections, o.Log = server, cfg.Mail.Connections, log
+	return mail.New(o)
 }

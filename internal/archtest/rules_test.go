@@ -26,6 +26,7 @@ var rooms = map[string]kind{
 	"api":            core,
 	"client":         core,
 	"internal/reset": core,
+	"internal/i18n":  core, // and what says things to people may import it: see crossing
 
 	"internal/certs":      adapter,
 	"internal/config":     adapter,
@@ -89,6 +90,11 @@ var reserved = []struct {
 		"templates belong to mails and pages",
 	},
 	{
+		[]string{"github.com/nicksnyder/go-i18n", "github.com/BurntSushi/toml", "golang.org/x/text/language"},
+		[]string{"internal/i18n"},
+		"languages belong into internal/i18n; ask its Match and its Localizer",
+	},
+	{
 		[]string{"github.com/spf13/cobra"},
 		[]string{"cmd/sparekey"},
 		"the command line belongs into cmd/sparekey",
@@ -96,7 +102,7 @@ var reserved = []struct {
 	{
 		[]string{
 			"testing", "net/http/httptest", "github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak",
-			"github.com/rogpeppe/go-internal", "github.com/chromedp", "github.com/emersion/go-smtp", "github.com/getkin/kin-openapi",
+			"github.com/rogpeppe/go-internal", "github.com/chromedp", "github.com/emersion", "github.com/getkin/kin-openapi",
 			"github.com/letsencrypt/pebble", "github.com/miekg/dns",
 		},
 		nil,
@@ -169,6 +175,11 @@ func crossing(from, to string) string {
 		return ""
 	case fromKind == core:
 		return "it imports nothing of this module; what it needs from outside is an interface of its own"
+	case to == "internal/i18n":
+		if fromRoom == "internal/web" || fromRoom == "internal/mail" {
+			return ""
+		}
+		return "pages, mails and commands alone speak to people; return a code and let them say it"
 	case to == "internal/reset", fromRoom == "internal/httpapi" && to == "api":
 		return ""
 	case toKind == adapter:
@@ -203,6 +214,13 @@ func TestRules(t *testing.T) {
 		{"client", inner, "nothing of this module"},
 		{"client", api, "nothing of this module"},
 
+		{"internal/i18n", "github.com/nicksnyder/go-i18n/v2/i18n", ""},
+		{"internal/i18n", inner, "nothing of this module"},
+		{"internal/web", module + "/internal/i18n", ""},
+		{"internal/mail", module + "/internal/i18n", ""},
+		{"internal/password", module + "/internal/i18n", "alone speak to people"},
+		{"internal/web", "golang.org/x/text/language", "languages belong"},
+		{"cmd/sparekey", module + "/internal/i18n", ""},
 		{"internal/web", inner, ""},
 		{"internal/web", module + "/internal/httpapi", "never import each other"},
 		{"internal/web", api, "internal/reset alone"},

@@ -32,9 +32,12 @@ type Config struct {
 	Listen string
 	// BaseURL is where people reach the service, without a trailing slash.
 	// Links are built from it alone. Empty if it was not set.
-	BaseURL  string
+	BaseURL string
+	// Language is a BCP 47 tag: that of mails to people of whom no language is known.
+	Language string
 	TLS      TLS
 	Mail     Mail
+	Brand    Brand
 	API      API
 	Request  Request
 	Hash     Hash
@@ -94,6 +97,9 @@ type Mail struct {
 	ServiceName string
 	// Connections is how many connections to the mail server may be open at once.
 	Connections int
+	// Templates is a folder with templates of the operator's own. Empty for none.
+	Templates string
+	DKIM      DKIM
 }
 
 // API are the settings of the JSON interface.
@@ -170,6 +176,8 @@ type HTTP struct {
 	TrustedProxies []netip.Prefix
 	// MaxInFlight is how many requests may be under way at once.
 	MaxInFlight int
+	// StrictHosts refuses requests for hosts that are nobody's.
+	StrictHosts bool
 }
 
 // Log says how logs are written.

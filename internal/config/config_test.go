@@ -69,6 +69,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		Database: config.Database{Path: ".sparekey/sparekey.db"}, DatabaseConnections: 16,
 		Listen:   "127.0.0.1:8080",
 		TLS:      config.TLS{ACMEDirectory: "https://acme-v02.api.letsencrypt.org/directory"},
+		Language: "en",
 		Mail:     config.Mail{Connections: 8},
 		API:      config.API{RequireKey: true, MaxAddresses: 10, MaxBulk: 5000},
 		Request:  config.Request{TTL: time.Hour},
@@ -108,6 +109,7 @@ database_password: secret
 database_connections: 20
 secret: 0123456789abcdef0123456789abcdef
 listen: ":80"
+language: pt-BR
 base_url: HTTPS://Reset.Example.com:8443/a/b//
 tls:
   certificate: ""
@@ -123,6 +125,17 @@ mail:
   from: '"Example, Inc." <noreply@example.com>'
   service_name: The Example
   connections: 2
+  dkim_key: "-----BEGIN PRIVATE KEY-----"
+  templates: /etc/sparekey/mails
+  dkim_selector: SK2026
+  dkim_domains: [Example.com, xn--exmple-cua.com]
+brand:
+  logo: /etc/sparekey/logo.png
+  accent: "#639"
+  background: '#FAFAFA'
+  reply_to: help@example.com
+  support: https://example.com/help
+  hosts: [Sparekey.internal, bücher.example.com]
 api: {require_key: false, cors_origins: [https://A.example.com:443, "http://localhost:3000"], max_addresses: 5, max_bulk: 6}
 request.ttl: 90m
 hash: {concurrency: 3, queue: 0, memory: 65536, time: 4, parallelism: 2}
@@ -132,6 +145,7 @@ puzzle: {enabled: true, difficulty: 12, without_script: 0}
 http:
   trusted_proxies: [10.1.2.3/8, "::ffff:192.0.2.1", "2001:db8::/32"]
   max_in_flight: 9
+  strict_hosts: true
 log: {format: text, level: debug}
 shutdown: {delay: 7s, timeout: 5s}
 outbox: {workers: 10}
@@ -149,7 +163,7 @@ audit: {retention_days: 0, clients: none}
 		Database: config.Database{Path: "/var/lib/x.db"}, DatabasePassword: "secret", DatabaseConnections: 20,
 		Secret:  "0123456789abcdef0123456789abcdef",
 		Listen:  ":80",
-		BaseURL: "https://reset.example.com:8443/a/b",
+		BaseURL: "https://reset.example.com:8443/a/b", Language: "pt-BR",
 		TLS: config.TLS{
 			Autocert: []string{"reset.example.com", "www.example.com"}, Cache: "/var/lib/acme",
 			ACMEDirectory: "https://acme.example.com/directory", ACMEEmail: "ops@example.com", ACMETerms: true, RedirectListen: ":81",
@@ -157,6 +171,12 @@ audit: {retention_days: 0, clients: none}
 		Mail: config.Mail{
 			SMTP: "smtps://u:p@mx.example.com", From: `"Example, Inc." <noreply@example.com>`,
 			ServiceName: "The Example", Connections: 2,
+			Templates: "/etc/sparekey/mails",
+			DKIM:      config.DKIM{Key: "-----BEGIN PRIVATE KEY-----", Selector: "sk2026", Domains: []string{"example.com", "xn--exmple-cua.com"}},
+		},
+		Brand: config.Brand{
+			Logo: "/etc/sparekey/logo.png", Accent: "#663399", Background: "#fafafa", ReplyTo: "help@example.com",
+			Support: "https://example.com/help", Hosts: []string{"sparekey.internal", "xn--bcher-kva.example.com"},
 		},
 		API: config.API{
 			CORSOrigins:  []string{"https://a.example.com", "http://localhost:3000"},
@@ -172,7 +192,7 @@ audit: {retention_days: 0, clients: none}
 		Puzzle:   config.Puzzle{Enabled: true, Difficulty: 12},
 		HTTP: config.HTTP{TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32"),
-		}, MaxInFlight: 9},
+		}, MaxInFlight: 9, StrictHosts: true},
 		Log:      config.Log{Format: "text", Level: slog.LevelDebug},
 		Shutdown: config.Shutdown{Delay: 7 * time.Second, Timeout: 5 * time.Second},
 		Outbox:   config.Outbox{Workers: 10},
@@ -390,14 +410,18 @@ func TestEverySecretComesFromAFile(t *testing.T) {
 		secrets++
 		const target = "https://app.example.com/hook"
 		text := s.Example
-		if s.Path == "events.secrets" {
+		env := []string{"SPAREKEY_EVENTS_TARGETS=" + target}
+		switch s.Path {
+		case "events.secrets":
 			text = target + "=whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
+		case "mail.dkim_key":
+			text, env = "-----BEGIN PRIVATE KEY-----", append(env, "SPAREKEY_MAIL_DKIM_SELECTOR=sk")
 		}
 		path := filepath.Join(t.TempDir(), "secret")
 		if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cfg := load(t, config.Source{Environ: []string{s.EnvFile() + "=" + path, "SPAREKEY_EVENTS_TARGETS=" + target}})
+		cfg := load(t, config.Source{Environ: append(env, s.EnvFile()+"="+path)})
 		want := config.Value{Path: s.Path, Value: "[hidden]", Source: "environment " + s.EnvFile()}
 		if diff := cmp.Diff(want, value(t, cfg, s.Path)); diff != "" {
 			t.Error(diff)

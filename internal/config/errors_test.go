@@ -102,6 +102,24 @@ func TestValuesThatDoNotFit(t *testing.T) {
 		{"mail.connections", "99999999999999999999", "is out of range"},
 		{"mail.connections", "many", "is not a whole number"},
 		{"mail.connections", "1.5", "is not a whole number"},
+		{"language", "English", "is not a language tag"},
+		{"language", "de,en", "is not a language tag"},
+		{"mail.templates", "a\nb", "has a control character"},
+		{"mail.dkim_key", "/etc/sparekey/dkim.pem", "is not a private key in PEM"},
+		{"mail.dkim_selector", "a b", "is not a name that can stand in the DNS"},
+		{"mail.dkim_selector", "a..b", "is not a name that can stand in the DNS"},
+		{"mail.dkim_domains", "example.com,localhost", "holds an entry that is not a domain (in its xn-- form)"},
+		{"mail.dkim_domains", "exämple.com", "holds an entry that is not a domain (in its xn-- form)"},
+		{"brand.logo", "a\nb", "has a control character"},
+		{"brand.accent", "navy", "is not a colour"},
+		{"brand.background", "#12345", "is not a colour"},
+		{"brand.reply_to", "Help <help@example.com>", "is not a mail address"},
+		{"brand.reply_to", "ünal@example.com", "is not a mail address"},
+		{"brand.support", "http://example.com/help", "is neither a mail address nor an https URL"},
+		{"brand.support", "javascript:alert(1)", "is neither a mail address nor an https URL"},
+		{"brand.hosts", "reset.example.com:443", "holds an entry that is not a host name"},
+		{"brand.hosts", "a.example.com,192.0.2.1", "holds an entry that is not a host name"},
+		{"http.strict_hosts", "yes", "is neither true nor false"},
 		{"api.require_key", "yes", "is neither true nor false"},
 		{"api.cors_origins", "*", "must not be *: every site on the web could then use a visitor's browser to call the API"},
 		{"api.cors_origins", "null", "must not be null: any sandboxed page has that origin"},
@@ -250,6 +268,9 @@ func TestFilesThatDoNotFit(t *testing.T) {
 		{"range", "hash: {memory: 1024}", []string{"file FILE: hash.memory is out of range; write a whole number of KiB from 19456 to 1048576"}},
 		{"repeated key", "listen: ':1'\nmail:\n  smtp: canary\n  smtp: canary\n", []string{"file FILE: line 4 repeats a key of line 3; keep one of the two"}},
 		{"nested and dotted", "hash.time: 3\nhash: {time: 3}\n", []string{"file FILE: hash.time is set twice, nested and with a dot; keep one of the two"}},
+		{"a colour without quotes", "brand:\n  accent: #1d4f91\n", []string{"file FILE: brand.accent has no value, since # begins a comment; put the colour into quotes: '#1d4f91'"}},
+		{"an accent that cannot be read", "brand: {accent: '#ffcc00'}", []string{"brand.accent cannot be used: in the light scheme the accent (#ffcc00) on the background (#f4f4f1) has a contrast of 1.37:1 and needs 4.50:1; choose a darker accent, such as #856a00"}},
+		{"a background that is too dark", "brand: {background: '#333333'}", []string{"brand.background cannot be used: in the light scheme text (#1b1f23) on the background (#333333) has a contrast of 1.31:1 and needs 4.50:1; choose a lighter background, such as #d6d6d6"}},
 		{"not a mapping", "canary", []string{"file FILE: the file is not a YAML mapping of settings (near line 1); check indentation, colons and quotes there"}},
 		{"broken", "mail:\n  smtp: 'canary\n", []string{"file FILE: the file is not a YAML mapping of settings (near line 2); check indentation, colons and quotes there"}},
 		{"unknown anchor", "mail: {smtp: *canary}", []string{"file FILE: the file is not valid YAML; check indentation, colons and quotes"}},
@@ -412,7 +433,7 @@ func TestFlagsOfSomeSettings(t *testing.T) {
 	config.AddFlags(pflag.NewFlagSet("again", pflag.ContinueOnError))
 	var names []string
 	fs.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if diff := cmp.Diff([]string{"config", "database", "mail-connections", "mail-from", "mail-service-name"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"config", "database", "mail-connections", "mail-dkim-domains", "mail-dkim-selector", "mail-from", "mail-service-name", "mail-templates"}, names); diff != "" {
 		t.Error(diff)
 	}
 	defer func() {

@@ -1,30 +1,23 @@
 package mail
 
 import (
-	"bytes"
-	"crypto/rand"
 	"embed"
-	htmltemplate "html/template"
 	netmail "net/mail"
 	"net/url"
-	"strings"
-	texttemplate "text/template"
+	"sync"
 	"time"
 
-	gomail "github.com/wneessen/go-mail"
-
+	"github.com/sparekey/sparekey/internal/i18n"
 	"github.com/sparekey/sparekey/internal/reset"
 )
 
-//go:embed templates
-var files embed.FS
+//go:embed texts
+var textFiles embed.FS
 
-var (
-	texts = texttemplate.Must(texttemplate.ParseFS(files, "templates/*.txt"))
-	pages = htmltemplate.Must(htmltemplate.ParseFS(files, "templates/*.html"))
-)
+// spoken are our texts. That they are whole is shown by tests.
+var spoken = sync.OnceValues(func() (*i18n.Texts, error) { return i18n.Load(textFiles, "mails") })
 
-// Sender is who the mails are from.
+// Sender is who the mails are from, and how they are written.
 type Sender struct {
 	// From is an address, with a display name if wanted.
 	From string
@@ -32,152 +25,174 @@ type Sender struct {
 	ServiceName string
 	// BaseURL is where the pages are.
 	BaseURL string
-}
-
-// Message is a composed mail. Raw is what is sent; the other fields are what
-// Raw was made of.
-type Message struct {
-	To      reset.Address
-	Subject string
-	Text    string
-	HTML    string // empty for a mail of plain text
-	Raw     []byte // RFC 5322, lines ended by CRLF
+	// Brand is worn by mails that come without one. What it lacks of name and
+	// sender is made of what stands above.
+	Brand reset.Brand
+	// Language is a BCP 47 tag: the language of mails to people of whom none is
+	// known. Default: English.
+	Language string
+	// Templates are what mails are made with; nil: our own.
+	Templates *Templates
+	// DKIM signs the mails; nil for none.
+	DKIM *DKIM
 }
 
 // Composer writes mails. It is safe for concurrent use.
 type Composer struct {
-	from    reset.Address
-	header  string // of From, ready to be written
-	service string
-	now     reset.Clock
+	brand     reset.Brand
+	language  i18n.Language
+	texts     *i18n.Texts
+	templates *Templates
+	dkim      *DKIM
+	now       reset.Clock
+	palettes  palettes
+	once      bool // its mails are the only ones of their kind
 }
 
 // NewComposer returns a Composer. The error is a *reset.Error of kind Invalid.
 func NewComposer(s Sender, now reset.Clock) (*Composer, error) {
-	parsed, err := netmail.ParseAddress(s.From)
-	if err != nil {
-		return nil, reset.Invalidf("the sender is not a mail address; write one such as Sparekey <no-reply@example.com>")
-	}
-	from, err := reset.ParseAddress(parsed.Address)
-	if err != nil {
-		return nil, reset.Invalidf("the sender is %s; write one such as Sparekey <no-reply@example.com>", reset.AsError(err).Message)
-	}
-	if !isASCII(from.Mailbox()) {
-		// A sender that half of the world's servers refuse helps nobody.
-		return nil, reset.Invalidf("the sender's address needs ASCII before the @; write one such as Sparekey <no-reply@example.com>")
-	}
-	name := oneLine(parsed.Name)
-	c := &Composer{from: from, now: now, service: oneLine(s.ServiceName), header: "<" + from.Mailbox() + ">"}
-	if name != "" {
-		c.header = displayName(name) + " " + c.header
-	}
-	if c.service == "" {
-		c.service = name
-	}
-	if base, err := url.Parse(s.BaseURL); err == nil && c.service == "" {
-		c.service = base.Host
-	}
-	if c.service == "" {
-		return nil, reset.Invalidf("the mails need to say who they are from; give the sender a name, such as Sparekey <no-reply@example.com>")
-	}
 	if now == nil {
 		return nil, reset.Invalidf("the mails need a clock")
+	}
+	brand, err := s.brand()
+	if err != nil {
+		return nil, err
+	}
+	c := &Composer{brand: brand, language: i18n.Match(s.Language), templates: s.Templates, dkim: s.DKIM, now: now}
+	if c.texts, err = spoken(); err != nil {
+		return nil, reset.AsError(err)
+	}
+	if c.templates == nil {
+		if c.templates, err = ownTemplates(); err != nil {
+			return nil, reset.AsError(err)
+		}
 	}
 	return c, nil
 }
 
-// view is what the templates may show. Everything in it is one line of plain text.
-type view struct {
-	Subject, Service, Name, Address string
-	Accounts                        string // "A, B and C", or empty
-	Several                         bool   // more than one account
-	Link, Until, For                string // of the mail with the link
-	ChangedAt, ForgotURL            string // of the notice
-	Former                          bool   // it goes to the address that the user had before
+// brand is what mails wear that come without one.
+func (s Sender) brand() (reset.Brand, error) {
+	b := s.Brand
+	if b.Sender == (reset.Address{}) {
+		parsed, err := netmail.ParseAddress(s.From)
+		if err != nil {
+			return b, reset.Invalidf("the sender is not a mail address; write one such as Sparekey <no-reply@example.com>")
+		}
+		if b.Sender, err = reset.ParseAddress(parsed.Address); err != nil {
+			return b, reset.Invalidf("the sender is %s; write one such as Sparekey <no-reply@example.com>", reset.AsError(err).Message)
+		}
+		b.SenderName = oneLine(parsed.Name)
+	}
+	if !isASCII(b.Sender.Mailbox()) {
+		// A sender that half of the world's servers refuse helps nobody.
+		return b, reset.Invalidf("the sender's address needs ASCII before the @; write one such as Sparekey <no-reply@example.com>")
+	}
+	if b.Name == "" {
+		b.Name = oneLine(s.ServiceName)
+	}
+	if b.Name == "" {
+		b.Name = b.SenderName
+	}
+	if base, err := url.Parse(s.BaseURL); err == nil && b.Name == "" {
+		b.Name = base.Host
+	}
+	if b.Name == "" {
+		return b, reset.Invalidf("the mails need to say who they are from; give the sender a name, such as Sparekey <no-reply@example.com>")
+	}
+	return b, nil
 }
 
-func (c *Composer) about(u reset.User) view {
-	active := u.ActiveAccounts()
-	names := make([]string, 0, len(active))
-	for _, a := range active {
-		if name := plainName(a.Name); name != "" {
-			names = append(names, name)
-		}
+// begin makes the view of a mail in a brand, and in the language that fits the locale best.
+func (c *Composer) begin(b reset.Brand, locale string) (*view, reset.Brand) {
+	if b.Sender == (reset.Address{}) { // the zero Brand
+		b = c.brand
 	}
-	return view{
-		Service: c.service, Name: plainName(u.Name), Address: u.Email.Raw(),
-		Accounts: list(names), Several: len(names) > 1,
+	l, exact := i18n.Lookup(locale)
+	if !exact {
+		l = i18n.Match(locale, c.language.Tag)
 	}
+	v := &view{once: c.once}
+	v.speak(c.texts.In(l))
+	v.wear(b, c.palettes.of(b))
+	return v, b
 }
 
 // Link composes the mail with the link.
 func (c *Composer) Link(m reset.LinkMail) (*Message, error) {
 	now := c.now()
-	v := c.about(m.User)
-	v.Subject = c.service + ": choose a new password for " + v.Address
-	v.Link, v.Until, v.For = m.Link, moment(m.ExpiresAt), span(m.ExpiresAt.Sub(now))
-	return c.compose("link", m.User.Email, v, now)
+	v, b := c.begin(m.Brand, m.User.Locale)
+	v.about(m.User)
+	v.Link, v.Until, v.For = m.Link, v.say.Moment(m.ExpiresAt), v.say.Span(m.ExpiresAt.Sub(now))
+	preheader := "link.once"
+	if v.For == "" {
+		preheader = "link.once_soon"
+	}
+	return c.compose(mailLink, preheader, m.User.Email, v, b, now)
 }
 
 // Notice composes the notice after a change.
 func (c *Composer) Notice(m reset.NoticeMail) (*Message, error) {
-	v := c.about(m.User)
-	v.ChangedAt, v.ForgotURL, v.Former = moment(m.ChangedAt), m.ForgotURL, m.Former
+	v, b := c.begin(m.Brand, m.User.Locale)
+	v.about(m.User)
+	v.ChangedAt, v.ForgotURL, v.Former = v.say.Moment(m.ChangedAt), m.ForgotURL, m.Former
+	v.detail("changed", v.ChangedAt)
+	kind, preheader := mailNotice, "notice.fine"
 	if m.Matter == reset.MatterAddress {
-		v.Subject = c.service + ": your mail address was changed"
-		return c.compose("address", m.User.Email, v, c.now())
+		kind, preheader = mailAddress, "address.fine"
 	}
-	v.Subject = c.service + ": the password of " + v.Address + " was changed"
-	return c.compose("notice", m.User.Email, v, c.now())
+	return c.compose(kind, preheader, m.User.Email, v, b, c.now())
 }
 
-// Test composes a test mail, of plain text.
+// Unknown composes the mail to an address that nobody has.
+func (c *Composer) Unknown(m reset.UnknownMail) (*Message, error) {
+	v, b := c.begin(m.Brand, m.Locale)
+	v.Address, v.ForgotURL = m.To.Raw(), m.ForgotURL
+	v.detail("address", v.Address)
+	return c.compose(mailUnknown, "unknown.intro", m.To, v, b, c.now())
+}
+
+// Test composes a test mail, of plain text and in English, as the command line is.
 func (c *Composer) Test(to reset.Address) (*Message, error) {
 	now := c.now()
-	v := view{Service: c.service, Address: to.Raw(), Subject: c.service + ": a test mail", ChangedAt: moment(now)}
-	return c.compose("test", to, v, now)
+	v, b := c.begin(reset.Brand{}, i18n.English.Tag)
+	m := &Message{
+		To: to, Subject: v.Service + ": a test mail",
+		Text: "Hello,\n\nThis is a test mail from " + v.Service + ", sent on " + v.say.Moment(now) + ".\n" +
+			"It has reached " + to.Raw() + ", so mails can be sent.\n\nNobody asked for a new password, and nothing has changed.\n\n" + v.Service + "\n",
+	}
+	return m, c.write(m, v.Lang, b, now)
 }
 
-// compose executes the templates of that name and writes the message.
-func (c *Composer) compose(name string, to reset.Address, v view, now time.Time) (*Message, error) {
-	var text, html bytes.Buffer
-	if err := texts.ExecuteTemplate(&text, name+".txt", v); err != nil {
-		return nil, reset.AsError(err)
-	}
-	if pages.Lookup(name+".html") != nil {
-		if err := pages.ExecuteTemplate(&html, name+".html", v); err != nil {
-			return nil, reset.AsError(err)
+// heads are the texts that stand above each kind of mail.
+var heads = map[kind]struct{ subject, title string }{
+	mailLink:    {"link.subject", "link.title"},
+	mailNotice:  {"notice.subject", "notice.title"},
+	mailAddress: {"address.subject", "address.title"},
+	mailUnknown: {"unknown.subject", "unknown.title"},
+}
+
+// compose executes the templates of a mail and writes the message.
+func (c *Composer) compose(kind kind, preheader string, to reset.Address, v *view, b reset.Brand, now time.Time) (*Message, error) {
+	var err error
+	fill := func(text *string, key string) {
+		if err == nil {
+			*text, err = v.Say(key)
 		}
 	}
-	m := &Message{To: to, Subject: v.Subject, Text: text.String(), HTML: html.String()}
-	return m, c.write(m, now)
-}
-
-// write makes Raw. go-mail's defaults for User-Agent, X-Mailer and the host in
-// Message-ID would tell strangers what runs where; they are replaced.
-func (c *Composer) write(m *Message, now time.Time) error {
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	msg.SetDateWithValue(now.UTC())
-	msg.SetMessageIDWithValue(rand.Text() + "@" + domainOf(c.from))
-	msg.SetGenHeader("From", c.header)
-	msg.ToMailAddress(&netmail.Address{Address: m.To.Mailbox()})
-	msg.Subject(headerText(m.Subject))
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834, 5
-	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
-	if m.HTML != "" {
-		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
+	greeting := "greeting"
+	if v.Name == "" {
+		greeting = "greeting_unnamed"
 	}
-	var raw bytes.Buffer
-	raw.Grow(2*len(m.Text) + 2*len(m.HTML) + 1024)
-	if _, err := msg.WriteTo(&raw); err != nil {
-		return reset.AsError(err)
+	fill(&v.Greeting, greeting)
+	fill(&v.Subject, heads[kind].subject)
+	fill(&v.Title, heads[kind].title)
+	fill(&v.Preheader, preheader)
+	if err != nil {
+		return nil, reset.AsError(err)
 	}
-	m.Raw = raw.Bytes()
-	return nil
-}
-
-// domainOf is the domain of an address, in ASCII.
-func domainOf(a reset.Address) string {
-	_, domain, _ := strings.Cut(a.Mailbox(), "@")
-	return domain
+	m := &Message{To: to}
+	if err := c.templates.execute(kind, v, m); err != nil {
+		return nil, reset.AsError(err)
+	}
+	return m, c.write(m, v.Lang, b, now)
 }

@@ -31,6 +31,11 @@ type Options struct {
 	ServiceName string
 	// BaseURL is where the pages are. It only serves as ServiceName's last default.
 	BaseURL string
+	// Brand, Language, Templates and DKIM are as in Sender.
+	Brand     reset.Brand
+	Language  string
+	Templates *Templates
+	DKIM      *DKIM
 	// Connections is how many connections are open at once at most, and so how
 	// many mails are under way; further ones wait. Default 8.
 	Connections int
@@ -40,6 +45,14 @@ type Options struct {
 	Log     *slog.Logger
 
 	keepIdle time.Duration // for tests
+}
+
+// Sender is what of the options concerns composing.
+func (o Options) Sender() Sender {
+	return Sender{
+		From: o.From, ServiceName: o.ServiceName, BaseURL: o.BaseURL,
+		Brand: o.Brand, Language: o.Language, Templates: o.Templates, DKIM: o.DKIM,
+	}
 }
 
 // Mailer sends mails over SMTP. It is safe for concurrent use and must be closed.
@@ -60,7 +73,7 @@ func New(o Options) (*Mailer, error) {
 	if o.Connections < 0 || o.Timeout < 0 {
 		return nil, reset.Invalidf("the number of mail connections and the time for a mail must not be negative")
 	}
-	composer, err := NewComposer(Sender{From: o.From, ServiceName: o.ServiceName, BaseURL: o.BaseURL}, o.Now)
+	composer, err := NewComposer(o.Sender(), o.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +114,15 @@ func (m *Mailer) SendNotice(ctx context.Context, n reset.NoticeMail) error {
 	return m.send(ctx, msg)
 }
 
+// SendUnknown sends the mail to an address that nobody has. Errors are as with SendLink.
+func (m *Mailer) SendUnknown(ctx context.Context, u reset.UnknownMail) error {
+	msg, err := m.composer.Unknown(u)
+	if err != nil {
+		return err
+	}
+	return m.send(ctx, msg)
+}
+
 // SendTest sends a plain test mail. Errors are as with SendLink; errors.As finds the *Fault in them.
 func (m *Mailer) SendTest(ctx context.Context, to reset.Address) error {
 	msg, err := m.composer.Test(to)
@@ -134,7 +156,7 @@ func (m *Mailer) Close(ctx context.Context) error { return m.pool.close(ctx) }
 func (m *Mailer) send(ctx context.Context, msg *Message) error {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
-	if f := m.pool.send(ctx, m.composer.from.Mailbox(), msg); f != nil {
+	if f := m.pool.send(ctx, msg.From.Mailbox(), msg); f != nil {
 		return f.verdict()
 	}
 	return nil

@@ -2,19 +2,20 @@ package mail
 
 import (
 	"encoding/base64"
-	"fmt"
+	"iter"
 	"mime"
 	netmail "net/mail"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// The longest a name may be in a mail, in characters, and how many accounts are listed.
+// The longest a name may be in a mail, in characters, how many accounts are
+// listed, and how wide the text part is, in columns.
 const (
 	maxName     = 80
 	maxAccounts = 20
+	textWidth   = 72
 )
 
 // oneLine makes any text one line that hides nothing: control characters, line
@@ -36,6 +37,13 @@ func oneLine(s string) string {
 	return s
 }
 
+// oneSubject makes a subject one line, whatever a template wrote.
+func oneSubject(s string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\ufffd"), func(r rune) bool {
+		return unicode.IsControl(r) || unicode.IsSpace(r)
+	}), " ")
+}
+
 // plainName is oneLine for names that users and accounts gave themselves. Mail
 // programs make links of whatever looks like an address, and the only link in
 // a mail is ours: so / \ : @ become spaces and a dot inside a word gets one after it.
@@ -55,44 +63,60 @@ func plainName(s string) string {
 	return oneLine(b.String())
 }
 
-// list is "A", "A and B", "A, B and C".
-func list(names []string) string {
-	if len(names) > maxAccounts {
-		rest := len(names) - maxAccounts
-		names = append(names[:maxAccounts:maxAccounts], fmt.Sprintf("%d more", rest))
+// wrap breaks a paragraph into lines of at most textWidth columns: at spaces,
+// and after the stops of languages that have none. A word that is longer, such as
+// an address, stays whole.
+func wrap(s string) string {
+	var b strings.Builder
+	column := 0
+	for word := range words(s) {
+		bare := strings.TrimRight(word, " ")
+		if w := columns(bare); column > 0 && column+w > textWidth {
+			b.WriteByte('\n')
+			column = 0
+		}
+		b.WriteString(word)
+		column += columns(word)
 	}
-	if len(names) < 2 {
-		return strings.Join(names, "")
+	lines := strings.Split(b.String(), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
 	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " and " + names[last]
+	return strings.Join(lines, "\n")
 }
 
-// moment is a time for people anywhere: "23 November 2026, 14:05 UTC".
-func moment(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
-
-// span says how long d is, to the nearest minute: "1 hour", "1 hour and 30
-// minutes"; nothing if less than a minute is left.
-func span(d time.Duration) string {
-	minutes := int(d.Round(time.Minute) / time.Minute)
-	if minutes < 1 {
-		return ""
+// words are the pieces between which a line may be broken, each with what follows it.
+func words(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		from := 0
+		for i, r := range s {
+			end := i + utf8.RuneLen(r)
+			if strings.ContainsRune(" 。、？！", r) {
+				if !yield(s[from:end]) {
+					return
+				}
+				from = end
+			}
+		}
+		if from < len(s) {
+			yield(s[from:])
+		}
 	}
-	var parts []string
-	if h := minutes / 60; h > 0 {
-		parts = append(parts, count(h, "hour"))
-	}
-	if m := minutes % 60; m > 0 {
-		parts = append(parts, count(m, "minute"))
-	}
-	return strings.Join(parts, " and ")
 }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+// columns is how wide a text is where letters have one width: those of East Asia take two.
+func columns(s string) int {
+	n := 0
+	for _, r := range s {
+		switch {
+		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r):
+		case r >= 0x1100 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul), r >= 0x3000 && r <= 0x303f, r >= 0xff01 && r <= 0xff60:
+			n += 2
+		default:
+			n++
+		}
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return n
 }
 
 // headerText is a header's text (RFC 2047). Text that looks like an encoded

@@ -4,53 +4,36 @@ import (
 	"mime"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
 )
 
-func TestSpansAreWords(t *testing.T) {
+func TestParagraphsAreWrapped(t *testing.T) {
 	t.Parallel()
-	for d, want := range map[time.Duration]string{
-		-time.Hour: "", 0: "", 20 * time.Second: "", 40 * time.Second: "1 minute", time.Minute: "1 minute", 15 * time.Minute: "15 minutes",
-		time.Hour: "1 hour", time.Hour - time.Millisecond: "1 hour", 90 * time.Minute: "1 hour and 30 minutes", 24 * time.Hour: "24 hours",
-		61 * time.Minute: "1 hour and 1 minute",
+	long := strings.Repeat("x", 100)
+	for text, want := range map[string]string{
+		"": "", "a b": "a b",
+		strings.Repeat("word ", 15) + "end":      strings.TrimSpace(strings.Repeat("word ", 14)) + "\nword end",
+		"a " + long + " b":                       "a\n" + long + "\nb",
+		strings.Repeat("漢", 30) + "。" + "次の文です。": strings.Repeat("漢", 30) + "。\n次の文です。",
 	} {
-		if got := span(d); got != want {
-			t.Errorf("%v is %q, want %q", d, got, want)
+		if got := wrap(text); got != want {
+			t.Errorf("%q is wrapped as %q, want %q", text, got, want)
 		}
 	}
-}
-
-func TestMomentsAreAbsoluteAndUTC(t *testing.T) {
-	t.Parallel()
-	there := time.FixedZone("UTC+2", 2*60*60)
-	if got := moment(time.Date(2026, 11, 23, 16, 5, 0, 0, there)); got != "23 November 2026, 14:05 UTC" {
-		t.Errorf("got %q", got)
-	}
-}
-
-func TestListsOfNames(t *testing.T) {
-	t.Parallel()
-	many := make([]string, maxAccounts+3)
-	for i := range many {
-		many[i] = "A"
-	}
-	for _, c := range []struct {
-		names []string
-		want  string
-	}{
-		{nil, ""},
-		{[]string{"A"}, "A"},
-		{[]string{"A", "B"}, "A and B"},
-		{[]string{"A", "B", "C"}, "A, B and C"},
-		{many, strings.Repeat("A, ", maxAccounts-1) + "A and 3 more"},
-	} {
-		if got := list(c.names); got != c.want {
-			t.Errorf("got %q, want %q", got, c.want)
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(strings.Fields(rapid.StringMatching(`([a-zäß漢。 ]{0,20} ?){0,30}`).Draw(t, "text")), " ")
+		got := wrap(text)
+		if strings.Join(strings.Fields(got), "") != strings.Join(strings.Fields(text), "") {
+			t.Fatalf("%q became %q", text, got)
 		}
-	}
+		for line := range strings.Lines(got) {
+			if columns(strings.TrimSpace(line)) > textWidth && strings.Contains(strings.TrimSpace(line), " ") {
+				t.Fatalf("the line %q is too long", line)
+			}
+		}
+	})
 }
 
 func TestNamesStayNames(t *testing.T) {

@@ -58,6 +58,7 @@ const (
 	ActAccountAdded  = "admin.account.added"
 	ActSuspended     = "admin.account.suspended"
 	ActResumed       = "admin.account.resumed"
+	ActBranded       = "admin.account.branded"
 	ActKeyCreated    = "admin.key.created"
 	ActKeyRevoked    = "admin.key.revoked"
 	ActRevoked       = "admin.request.revoked"

@@ -48,6 +48,7 @@ type Courier struct {
 	sender    EventSender // nil where nobody is told of events
 	audit     *Audit      // nil: nothing is told
 	trail     trailKeeper
+	brands    *Brands // nil: all mails are as the mailer was made
 }
 
 // NewCourier wires the courier to its surroundings.
@@ -60,6 +61,9 @@ func (c *Courier) Limit(t Throttle) { c.limits = t }
 
 // ShareTurns has the courier take turns with those of other replicas. Call it before any entry is worked.
 func (c *Courier) ShareTurns(t Turns) { c.shared = t }
+
+// Wear has mails wear the brands of accounts. Call it before any entry is worked.
+func (c *Courier) Wear(b *Brands) { c.brands = b }
 
 // Audit has mails told to the audit trail. Call it before any entry is worked.
 func (c *Courier) Audit(a *Audit) { c.audit = a }
@@ -129,6 +133,10 @@ func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address)
 	if err := c.within(ctx, user); err != nil {
 		return err
 	}
+	brand, err := c.brand(ctx, e.Brand, user) // before the mint, since a logo may not be had just now
+	if err != nil {
+		return err
+	}
 	about := Details("mail", e.Kind(), "address", c.audit.ofAddress(address), "job", e.Job)
 	id, now := NewID(), c.now()
 	expires := now.Add(c.cfg.TTL)
@@ -156,12 +164,28 @@ func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address)
 	if err != nil {
 		return err
 	}
-	err = c.mailer.SendLink(ctx, LinkMail{User: again, Link: c.cfg.BaseURL + "/reset/" + id.Reveal(), ExpiresAt: expires})
+	err = c.mailer.SendLink(ctx, LinkMail{User: again, Link: brand.URL("/reset/" + id.Reveal()), ExpiresAt: expires, Brand: c.worn(brand)})
 	c.audit.mailed(ctx, ofUser(user.ID), about, err)
 	if err != nil {
 		return err
 	}
 	return c.outcome(ctx, e, OutcomeSent)
+}
+
+// brand is what a mail to the user wears, with its logo.
+func (c *Courier) brand(ctx context.Context, asked int64, user User) (Brand, error) {
+	if c.brands == nil {
+		return Brand{BaseURL: c.cfg.BaseURL}, nil
+	}
+	return c.brands.Whole(ctx, c.brands.For(asked, user.Standing))
+}
+
+// worn is the brand for the mailer: the zero Brand where there are none.
+func (c *Courier) worn(b Brand) Brand {
+	if c.brands == nil {
+		return Brand{}
+	}
+	return b
 }
 
 // recipient returns the user whom an entry may mail a link to, or ErrNoUser.
@@ -233,8 +257,12 @@ func (c *Courier) MailNotice(ctx context.Context, e NoticeEntry) error {
 			return nil //nolint:nilerr // it can never become an address
 		}
 	}
+	brand, err := c.brand(ctx, e.Brand, user)
+	if err != nil {
+		return err
+	}
 	err = c.mailer.SendNotice(ctx, NoticeMail{
-		User: user, ChangedAt: e.ChangedAt, Matter: e.Matter, Former: e.To != "", ForgotURL: c.cfg.BaseURL + "/forgot",
+		User: user, ChangedAt: e.ChangedAt, Matter: e.Matter, Former: e.To != "", ForgotURL: brand.URL("/forgot"), Brand: c.worn(brand),
 	})
 	c.audit.mailed(ctx, ofUser(e.UserID), about, err)
 	return err

@@ -36,7 +36,7 @@ func TestMailWithTheLink(t *testing.T) {
 	if !ok || !canonical(id) {
 		t.Errorf("the link is %q", links[0].Link)
 	}
-	same(t, "the mail", links[0], reset.LinkMail{User: u, Link: links[0].Link, ExpiresAt: w.Clock.Now().Add(ttl)})
+	same(t, "the mail", links[0], reset.LinkMail{User: u, Link: links[0].Link, ExpiresAt: w.Clock.Now().Add(ttl), Brand: w.Brands.Default()})
 	same(t, "the request", opens(t, w, visitor, id), reset.Code(0))
 }
 

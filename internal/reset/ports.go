@@ -32,6 +32,8 @@ type Store interface {
 	Update(ctx context.Context, fn func(tx Tx) error) error
 	// RequestByDigest returns a request in whatever state, or ErrNoRequest.
 	RequestByDigest(ctx context.Context, d Digest) (Request, error)
+	// OpenRequestOf returns the user's request that is open, expired or not, or ErrNoRequest.
+	OpenRequestOf(ctx context.Context, userID string) (Request, error)
 	// KeyByDigest returns a key, revoked and expired ones included, or ErrNoKey.
 	KeyByDigest(ctx context.Context, d Digest) (Key, error)
 	// Job returns the progress of a bulk job, or ErrNoJob.
@@ -124,6 +126,8 @@ type Policy interface {
 	// fine. It may take a while and is called outside of any transaction. An error,
 	// of kind Unavailable, says that it could not be found out.
 	Check(ctx context.Context, password string, u User) ([]Refusal, error)
+	// Hint is Check, but asks nobody on the network: for a password that is still being typed.
+	Hint(ctx context.Context, password string, u User) ([]Refusal, error)
 }
 
 // Refusal is one reason why a password is refused.
@@ -150,6 +154,8 @@ type LinkMail struct {
 	User      User
 	Link      string
 	ExpiresAt time.Time
+	// Brand is what the mail looks like and whom it is from; the zero Brand: what the Mailer was made with.
+	Brand Brand
 }
 
 // NoticeMail is what the mail after a change says.
@@ -162,6 +168,19 @@ type NoticeMail struct {
 	Former bool
 	// ForgotURL is where to ask for another link when it was not the user.
 	ForgotURL string
+	// Brand is as in LinkMail.
+	Brand Brand
+}
+
+// UnknownMail is what an address that nobody has is told.
+type UnknownMail struct {
+	To Address
+	// ForgotURL is where to ask again with another address.
+	ForgotURL string
+	// Locale is a BCP 47 tag; empty for the service's language, since nothing is known of whoever reads it.
+	Locale string
+	// Brand is as in LinkMail.
+	Brand Brand
 }
 
 // Throttle decides who asks too often. Its methods answer nil, or an *Error of
@@ -180,6 +199,8 @@ type Throttle interface {
 	Account(ctx context.Context, account int64, now time.Time) (wait time.Duration, err error)
 	// Guessing answers an error while the caller has tried too many wrong ids or keys. It writes nothing.
 	Guessing(c Caller, now time.Time) error
+	// Hinting counts a hint for whoever holds a link, and answers an error if there were too many. It writes nothing.
+	Hinting(link Digest, now time.Time) error
 	// WrongGuess counts a wrong id or key in a transaction of its own.
 	WrongGuess(ctx context.Context, c Caller, now time.Time) error
 }
@@ -193,4 +214,7 @@ type Caller struct {
 	Key *Key
 	// Proof is what they show for their work, where that is demanded.
 	Proof Proof
+	// Brand is the account whose brand the page wore that they came by, or the host
+	// that they called; 0: the default brand. It is of the configuration, never what a caller said.
+	Brand int64
 }

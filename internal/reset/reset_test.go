@@ -52,7 +52,7 @@ func TestReset(t *testing.T) {
 	changed := w.Clock.Now()
 	w.Clock.Advance(time.Minute)
 	w.WorkOutbox(t)
-	same(t, "notices", w.Notices(), []reset.NoticeMail{{User: u, ChangedAt: changed, ForgotURL: servicetest.BaseURL + "/forgot"}})
+	same(t, "notices", w.Notices(), []reset.NoticeMail{{User: u, ChangedAt: changed, ForgotURL: servicetest.BaseURL + "/forgot", Brand: w.Brands.Default()}})
 	same(t, "another user's link", opens(t, w, visitor, bobs), reset.Code(0))
 
 	_, err = w.Service.Reset(t.Context(), visitor, id, "another password entirely")
@@ -333,6 +333,10 @@ func TestLinkThatExpiresDuringTheReset(t *testing.T) {
 type policy func(ctx context.Context, password string, u reset.User) ([]reset.Refusal, error)
 
 func (p policy) Check(ctx context.Context, password string, u reset.User) ([]reset.Refusal, error) {
+	return p(ctx, password, u)
+}
+
+func (p policy) Hint(ctx context.Context, password string, u reset.User) ([]reset.Refusal, error) {
 	return p(ctx, password, u)
 }
 

@@ -169,6 +169,8 @@ type LinkEntry struct {
 	Account int64 `json:"account,omitempty"`
 	// RequestID is that of the HTTP request that asked, for the audit trail; may be empty.
 	RequestID string `json:"request_id,omitempty"`
+	// Brand is the account under whose brand it was asked for, see Brands.For; 0: the default brand.
+	Brand int64 `json:"brand,omitempty"`
 }
 
 // Kind is the entry's name in the outbox.
@@ -197,6 +199,8 @@ type NoticeEntry struct {
 	Matter    Matter    `json:"matter,omitempty"`
 	// To, if not empty, is where the notice goes instead of the user's address: the one that the user had before.
 	To string `json:"to,omitempty"`
+	// Brand is the account under whose brand the password was changed; 0: the default brand.
+	Brand int64 `json:"brand,omitempty"`
 }
 
 // Kind is the entry's name in the outbox.

@@ -26,6 +26,9 @@ import (
 // BaseURL is what links begin with.
 const BaseURL = "https://reset.example.com"
 
+// ServiceName is the name of the default brand.
+const ServiceName = "Example"
+
 // AddressNames is what names addresses in the audit trail.
 var AddressNames = reset.AddressNames("the key of addresses")
 
@@ -36,6 +39,8 @@ type World struct {
 	Service *reset.Service
 	Keys    *reset.Keys
 	Courier *reset.Courier
+	// Brands are those of accounts; what is changed in the store is known after Brands.Refresh.
+	Brands *reset.Brands
 	// Puzzle is what WithPuzzle made, or nil.
 	Puzzle *puzzle.Puzzle
 	Clock  *Clock
@@ -157,6 +162,10 @@ func New(t testing.TB, opts ...Option) *World {
 	w.Keys.Log(o.log)
 	w.Courier = reset.NewCourier(cfg, w.Store, directory, o.mailer(w.mail), w.Clock.Now, o.log)
 	w.Courier.Limit(limits)
+	base, err := reset.Branding{Name: ServiceName, Sender: "Example <noreply@example.com>", LinkBase: BaseURL}.Default()
+	must(t, err)
+	w.Brands = reset.NewBrands(base, w.Store, o.log)
+	w.Courier.Wear(w.Brands)
 	w.Service.Announce(o.events)
 	w.Courier.Announce(o.events, o.sender)
 	w.Recorder = reset.NewRecorder(w.Store, w.Clock.Now, o.log)
@@ -182,6 +191,15 @@ func (w *World) AddUser(t testing.TB, email, name string, accounts ...string) re
 	u, err := w.Users.Add(t.Context(), builtin.NewUser{Email: email, Name: name, Accounts: accounts})
 	must(t, err)
 	return u
+}
+
+// Brand sets an account's brand, which pages and mails then wear, and returns the account.
+func (w *World) Brand(t testing.TB, account string, b reset.Branding) reset.Account {
+	t.Helper()
+	set, err := w.Users.SetBranding(t.Context(), account, w.Brands.Default(), func(reset.Branding) (reset.Branding, error) { return b, nil })
+	must(t, err)
+	must(t, w.Brands.Refresh(t.Context()))
+	return set.Account
 }
 
 // SetPassword gives a user a password, as a reset would without its link.
@@ -221,7 +239,10 @@ func (w *World) MailedID(t testing.TB, email string) string {
 }
 
 // ID is the secret id in a link mail.
-func ID(m reset.LinkMail) string { return m.Link[strings.LastIndexByte(m.Link, '/')+1:] }
+func ID(m reset.LinkMail) string {
+	path, _, _ := strings.Cut(m.Link, "?")
+	return path[strings.LastIndexByte(path, '/')+1:]
+}
 
 // VerifyPassword reports whether the password is the user's.
 func (w *World) VerifyPassword(t testing.TB, email, password string) bool {

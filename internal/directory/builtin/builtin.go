@@ -33,6 +33,7 @@ type Records interface {
 	PasswordHash(ctx context.Context, id string) (string, error)
 	// Accounts lists all accounts by name.
 	Accounts(ctx context.Context) ([]reset.Account, error)
+	reset.BrandStore
 	// Scrub leaves nothing of what was deleted or overwritten in the store's own
 	// files, as far as that is for the store to do.
 	Scrub(ctx context.Context) error
@@ -62,6 +63,11 @@ type RecordsTx interface {
 	AccountByKey(ctx context.Context, key string) (reset.Account, error)
 	// SetSuspended suspends at a time, or with the zero time resumes; reset.ErrNoAccount.
 	SetSuspended(ctx context.Context, account int64, at time.Time) error
+	// Branding returns what is set of an account's brand, with the data of its logo; the zero one if nothing is.
+	Branding(ctx context.Context, account int64) (reset.Branding, error)
+	// SetBranding replaces what is set of an account's brand, which was checked;
+	// reset.ErrExists if another account has one of the host names.
+	SetBranding(ctx context.Context, account int64, b reset.Branding) error
 	// Join makes a user a member; being one already is no error.
 	Join(ctx context.Context, userID string, account int64) error
 	// UsersOfAccount lists the members of an account.

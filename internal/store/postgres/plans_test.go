@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"regexp"
 	"strings"
 	"testing"
@@ -66,6 +67,7 @@ func TestPlans(t *testing.T) {
 	reads := map[string]func(ctx context.Context) error{
 		"look":            func(ctx context.Context) error { _, err := s.Glance(ctx, id); return err },
 		"the request":     func(ctx context.Context) error { _, err := s.RequestByDigest(ctx, id); return err },
+		"the open one":    func(ctx context.Context) error { _, err := s.OpenRequestOf(ctx, "u77"); return err },
 		"by address":      func(ctx context.Context) error { _, err := s.UserByKey(ctx, "u77@example.test"); return err },
 		"by id":           func(ctx context.Context) error { _, err := s.UserByID(ctx, "u77"); return err },
 		"password":        func(ctx context.Context) error { _, err := s.PasswordHash(ctx, "u77"); return err },
@@ -74,6 +76,11 @@ func TestPlans(t *testing.T) {
 		"audit, a stream": func(ctx context.Context) error { _, err := s.AuditRecords(ctx, 101, 70, 100); return err },
 		"audit, by time": func(ctx context.Context) error {
 			_, err := s.AuditSince(ctx, reset.AuditPlace{At: now.Add(-time.Hour), Stream: 101}, 100)
+			return err
+		},
+		"brands' version": func(ctx context.Context) error { _, err := s.BrandVersion(ctx); return err },
+		"a logo": func(ctx context.Context) error {
+			_, err := s.LogoData(ctx, reset.Digest(sha256.Sum256([]byte("77"))))
 			return err
 		},
 		"audit, newest":   func(ctx context.Context) error { _, err := s.AuditNewest(ctx, 100); return err },
@@ -94,6 +101,14 @@ func TestPlans(t *testing.T) {
 		_, err := tx.CloseRequests(ctx, "u77", now)
 		return err
 	})
+	update("brand", func(tx builtin.RecordsTx) error {
+		b, err := tx.Branding(ctx, 77)
+		if err != nil || b.Name != "A77" || len(b.Hosts) != 1 {
+			t.Errorf("the brand of account 77 is %+v, %v", b, err)
+		}
+		b.Name = "another"
+		return tx.SetBranding(ctx, 77, b)
+	})
 	update("outcome", func(tx builtin.RecordsTx) error { return tx.SetOutcome(ctx, "j77", 76, reset.OutcomeSent) })
 	year := 365 * 24 * time.Hour
 	update("purge", func(tx builtin.RecordsTx) error {
@@ -108,7 +123,7 @@ func TestPlans(t *testing.T) {
 	if early := logging.Log()[empty:before]; strings.Contains(early, "Seq Scan on audit_entries") {
 		t.Errorf("all of the trail is read from its beginning on:%s", early)
 	}
-	for _, table := range []string{"requests", "users", "memberships", "limits", "jobs", "job_entries", "river_job", "audit_entries"} {
+	for _, table := range []string{"requests", "users", "memberships", "limits", "jobs", "job_entries", "river_job", "audit_entries", "brands", "brand_hosts"} {
 		for _, plan := range strings.Split(plans, "LOG:  duration:") {
 			if strings.Contains(plan, "Seq Scan on "+table+" ") || strings.Contains(plan, "Seq Scan on "+table+"\n") {
 				t.Errorf("all of %s is read:%s", table, plan)
@@ -124,6 +139,8 @@ const history = `
 	INSERT INTO memberships SELECT 'u'||n, 1 + n % 500 FROM generate_series(1, 20000) n;
 	INSERT INTO requests (digest, user_id, state, created_at, expires_at, ended_at)
 		SELECT sha256(n::text::bytea), 'u'||n % 20000, CASE WHEN n % 50 = 0 THEN 'open' ELSE 'used' END, now() - n * interval '1 minute', now() - n * interval '1 minute', now() FROM generate_series(1, 60000) n;
+	INSERT INTO brands SELECT n, 'A'||n, '', '', '', '', '', '', 'image/png', 1, 1, sha256(n::text::bytea), 'x' FROM generate_series(1, 500) n;
+	INSERT INTO brand_hosts SELECT 'reset.a'||n||'.test', n, 0 FROM generate_series(1, 500) n;
 	INSERT INTO limits SELECT 'l'||n, n FROM generate_series(1, 20000) n;
 	INSERT INTO jobs SELECT 'j'||n, 1, now() FROM generate_series(1, 500) n;
 	INSERT INTO job_entries SELECT 'j'||1 + n % 500, n, 'sent' FROM generate_series(1, 20000) n;

@@ -231,6 +231,7 @@ func (t *tx) AccountByKey(ctx context.Context, key string) (reset.Account, error
 
 // SetSuspended suspends an account at a time, or with the zero time resumes it; ErrNoAccount if there is none.
 func (t *tx) SetSuspended(ctx context.Context, account int64, at time.Time) error {
+	t.brandsChanged()
 	return t.one(ctx, reset.ErrNoAccount, `UPDATE accounts SET suspended_at = $1 WHERE id = $2`, stored(at), account)
 }
 

@@ -35,6 +35,9 @@ func (t exportedTable) query() string {
 // is what is still to be done.
 var exported = []exportedTable{
 	{"accounts", "id, name, name_key, @suspended_at, @created_at", "accounts"},
+	{"brands", "account_id, name, accent, background, sender, reply_to, support, link_base, logo_type, logo_width, logo_height, logo_digest, logo", "brands"},
+	{"brand_hosts", "host, account_id, position", "brand_hosts"},
+	{"brand_version", "id, version", "brand_version"},
 	{"users", "id, email, email_key, name, locale, password_hash, @password_changed_at, @disabled_at, @created_at", "users"},
 	{"memberships", "user_id, account_id", "memberships"},
 	{"requests", "ref, digest, user_id, state, @created_at, @expires_at, @ended_at", "requests"},

@@ -229,7 +229,10 @@ func (t *tx) AccountByKey(ctx context.Context, key string) (reset.Account, error
 
 // SetSuspended suspends an account at a time, or with the zero time resumes it; ErrNoAccount if there is none.
 func (t *tx) SetSuspended(ctx context.Context, account int64, at time.Time) error {
-	return t.one(ctx, reset.ErrNoAccount, `UPDATE accounts SET suspended_at = ? WHERE id = ?`, ms(at), account)
+	if err := t.one(ctx, reset.ErrNoAccount, `UPDATE accounts SET suspended_at = ? WHERE id = ?`, ms(at), account); err != nil {
+		return err
+	}
+	return t.brandsChanged(ctx)
 }
 
 // Join makes a user a member of an account; being one already is no error.
