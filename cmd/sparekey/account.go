@@ -14,7 +14,7 @@ func newAccount(c console) *cobra.Command {
 		`Manage accounts, the organisations that users belong to. A user joins accounts
 when it is added (sparekey user add --account). Upper and lower case do not
 matter in an account's name.`,
-		newAccountAdd(c), newAccountList(c), newAccountSuspend(c), newAccountResume(c))
+		newAccountAdd(c), newAccountList(c), newAccountSet(c), newAccountShow(c), newAccountSuspend(c), newAccountResume(c))
 }
 
 func newAccountAdd(c console) *cobra.Command {

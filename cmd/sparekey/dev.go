@@ -50,7 +50,7 @@ switches it on. Not for production: anybody who reaches the port reads the mails
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", devData, "keep the database in `FOLDER`")
-	config.AddFlags(cmd.Flags(), "listen", "api", "request", "throttle", "puzzle", "password", "log", "events")
+	config.AddFlags(cmd.Flags(), "listen", "brand", "api", "request", "throttle", "puzzle", "password", "log", "events")
 	return cmd
 }
 
@@ -78,6 +78,9 @@ func dev(ctx context.Context, c console, cmd *cobra.Command, data string) (err e
 	}
 	defer func() { err = errors.Join(err, core.close()) }()
 	if err := core.verifyLists(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	if err := core.openBrands(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	key, err := prepareDemo(ctx, core)

@@ -68,7 +68,11 @@ func report(w io.Writer, err error) int {
 		for _, f := range faults.Faults {
 			_, _ = fmt.Fprintf(w, "error: %s\n", f)
 		}
-		_, _ = fmt.Fprintln(w, "hint: docs/configuration.md has every setting, and sparekey config prints where values come from")
+		hint := "docs/configuration.md has every setting, and sparekey config prints where values come from"
+		if f, ok := errors.AsType[*failure](err); ok {
+			hint = f.hint // of a file that is not the configuration's
+		}
+		_, _ = fmt.Fprintf(w, "hint: %s\n", visible(hint))
 		return exitUsage
 	}
 	code, hint := exitFailed, ""

@@ -67,7 +67,10 @@ func serve(ctx context.Context, c console, cmd *cobra.Command) (err error) {
 	if err := core.verifyLists(ctx); err != nil {
 		return err
 	}
-	certificates, err := openCertificates(cfg, c.now, log)
+	if err := core.openBrands(ctx); err != nil {
+		return err
+	}
+	certificates, err := openCertificates(cfg, core.brands, c.now, log)
 	if err != nil {
 		return err
 	}
@@ -157,11 +160,12 @@ func (s *service) run(ctx context.Context, l net.Listener) (err error) {
 	return errors.Join(served, stopped)
 }
 
-// beside follows the certificates and serves the redirects, until ctx ends;
+// beside follows the brands and the certificates, and serves the redirects, until ctx ends;
 // wait waits for that.
 func (s *service) beside(ctx, grace context.Context) (wait func() error) {
 	var running sync.WaitGroup
 	var failed error
+	running.Go(func() { s.brands.Watch(ctx) })
 	running.Go(func() {
 		if s.certificates != nil {
 			s.certificates.Watch(ctx, s.reload)

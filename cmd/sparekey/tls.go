@@ -22,7 +22,7 @@ type certificates interface {
 }
 
 // openCertificates opens what is configured; nil if a proxy in front speaks TLS.
-func openCertificates(cfg *config.Config, now reset.Clock, log *slog.Logger) (certificates, error) {
+func openCertificates(cfg *config.Config, brands *reset.Brands, now reset.Clock, log *slog.Logger) (certificates, error) {
 	switch t := cfg.TLS; {
 	case t.Certificate != "":
 		files, err := certs.OpenFiles(certs.FilesOptions{
@@ -34,7 +34,7 @@ func openCertificates(cfg *config.Config, now reset.Clock, log *slog.Logger) (ce
 		return files, nil
 	case len(t.Autocert) > 0:
 		acme, err := certs.NewACME(certs.ACMEOptions{
-			Hosts: t.Autocert, Cache: t.Cache, Directory: t.ACMEDirectory, Email: t.ACMEEmail, Now: now, Log: log,
+			Hosts: t.Autocert, More: brands.Hosts, Cache: t.Cache, Directory: t.ACMEDirectory, Email: t.ACMEEmail, Now: now, Log: log,
 		})
 		if err != nil {
 			return nil, hintf(err, "set tls.cache to a folder that this user can write")

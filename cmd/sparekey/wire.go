@@ -34,6 +34,7 @@ type core struct {
 	users  *builtin.Directory
 	hasher *password.Hasher
 
+	brands   *reset.Brands // nil before openBrands
 	audit    *reset.Audit
 	recorder *reset.Recorder
 	names    reset.AddressNames
@@ -117,6 +118,7 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	resets.Audit(c.audit)
 	keys.Audit(c.audit)
 	courier := c.newCourier(domain, mailer, limits)
+	courier.Wear(c.brands)
 	if err := c.announce(ctx, resets, courier); err != nil {
 		return nil, err
 	}
@@ -127,7 +129,7 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	clientOf := httpserver.ClientOf(cfg.HTTP.TrustedProxies)
 	api := httpapi.New(httpapi.Options{
 		Service: resets, Keys: keys,
-		RequireKey: cfg.API.RequireKey, CORSOrigins: cfg.API.CORSOrigins, Challenge: challenge, ClientOf: clientOf, Log: c.log,
+		RequireKey: cfg.API.RequireKey, CORSOrigins: cfg.API.CORSOrigins, BrandOf: wears(c.brands), Challenge: challenge, ClientOf: clientOf, Log: c.log,
 	})
 	pages, err := web.New(web.Options{
 		Service: resets, BaseURL: cfg.BaseURL, ServiceName: cfg.Mail.ServiceName,
@@ -141,8 +143,8 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 		speak = certificates.TLSConfig()
 	}
 	server := httpserver.New(httpserver.Options{
-		API:   c.tellsAddress(httpserver.Surface{Handler: api, Refuse: httpapi.WriteError}),
-		Pages: c.tellsAddress(httpserver.Surface{Handler: pages, Refuse: pages.WriteError}),
+		API:   c.tellsAddress(c.atOurHosts(httpserver.Surface{Handler: api, Refuse: httpapi.WriteError})),
+		Pages: c.tellsAddress(c.atOurHosts(httpserver.Surface{Handler: pages, Refuse: pages.WriteError})),
 		Dev:   dev, BasePath: base.Path, Secure: base.Scheme == "https", TLS: speak,
 		Delay:       cfg.Shutdown.Delay,
 		MaxInFlight: cfg.HTTP.MaxInFlight,
@@ -154,7 +156,7 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	})
 	return &service{
 		core: c, outbox: work, server: server,
-		certificates: certificates, redirect: httpserver.NewRedirect(base, httpapi.WriteError, c.log),
+		certificates: certificates, redirect: httpserver.NewRedirect(sentTo(c.brands, base), httpapi.WriteError, c.log),
 	}, nil
 }
 

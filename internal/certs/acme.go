@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -27,15 +28,18 @@ const (
 	// itself answers with the failure before.
 	firstPause = 70 * time.Second
 	lastPause  = time.Hour
+	// newHosts is how often it is looked whether there are other hosts.
+	newHosts = 5 * time.Second
 )
 
 // ACMEOptions say for whom to get certificates, and where.
 type ACMEOptions struct {
-	Hosts     []string       // in lower case; the first is shown to who asks for nobody
-	Cache     string         // the folder where keys and certificates are kept
-	Directory string         // the authority's directory
-	Email     string         // where it may write to; may be empty
-	Roots     *x509.CertPool // who vouches for the authority; nil for those of the system
+	Hosts     []string        // in lower case; the first is shown to who asks for nobody
+	More      func() []string // further hosts, which may change; nil for none. Those that no authority names are passed over
+	Cache     string          // the folder where keys and certificates are kept
+	Directory string          // the authority's directory
+	Email     string          // where it may write to; may be empty
+	Roots     *x509.CertPool  // who vouches for the authority; nil for those of the system
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -65,11 +69,12 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 		o: o, client: client, have: map[string]bool{}, reminder: reminder{log: o.Log},
 		manager: &autocert.Manager{
 			Prompt: autocert.AcceptTOS, // the operator has agreed: without tls.acme_terms there is no ACME
-			Cache:  autocert.DirCache(o.Cache), HostPolicy: autocert.HostWhitelist(o.Hosts...),
+			Cache:  autocert.DirCache(o.Cache),
 			Client: client, Email: o.Email,
 		},
 	}
-	for _, host := range o.Hosts {
+	a.manager.HostPolicy = a.ours
+	for _, host := range a.hosts() {
 		leaf, err := Cached(o.Cache, host)
 		if err == nil && good(leaf, o.Now()) && leaf.VerifyHostname(host) == nil {
 			if _, err := a.manager.GetCertificate(helloOf(host)); err == nil {
@@ -78,6 +83,31 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 		}
 	}
 	return a, nil
+}
+
+// hosts are those to get certificates for at this moment.
+func (a *ACME) hosts() []string {
+	hosts := slices.Clone(a.o.Hosts)
+	if a.o.More == nil {
+		return hosts
+	}
+	for _, host := range a.o.More() {
+		// Authorities name no addresses by this way and no names of one label.
+		_, err := netip.ParseAddr(host)
+		if err != nil && strings.Contains(host, ".") && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	slices.Sort(hosts[len(a.o.Hosts):])
+	return hosts
+}
+
+// ours is autocert's policy: it asks for no other host.
+func (a *ACME) ours(_ context.Context, host string) error {
+	if !slices.Contains(a.hosts(), host) {
+		return errors.New("the host is none of ours")
+	}
+	return nil
 }
 
 func newClient(directory string, roots *x509.CertPool) *acme.Client {
@@ -121,32 +151,50 @@ func helloOf(host string) *tls.ClientHelloInfo {
 
 // Watch gets the certificates that are missing until ctx ends, with pauses that
 // grow, and tells the log when one is about to end without having been renewed.
-// The listener must be open, for the authority looks there. On reload it tries at once.
+// The listener must be open, for the authority looks there. On reload it tries at
+// once, and soon after there is another host.
 func (a *ACME) Watch(ctx context.Context, reload <-chan os.Signal) {
 	pause := firstPause
+	news := time.NewTicker(newHosts)
+	defer news.Stop()
 	for {
-		if a.obtain(ctx) {
+		hosts := a.hosts()
+		if a.obtain(ctx, hosts) {
 			pause = lastPause
 		}
-		timer := time.NewTimer(pause)
+		if next := a.wait(ctx, pause, reload, news.C, hosts); next > 0 {
+			pause = next
+			continue
+		}
+		a.client.HTTPClient.CloseIdleConnections()
+		return
+	}
+}
+
+// wait waits for the next try, and answers the pause after it; 0 when ctx has ended.
+func (a *ACME) wait(ctx context.Context, pause time.Duration, reload <-chan os.Signal, news <-chan time.Time, hosts []string) time.Duration {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			a.client.HTTPClient.CloseIdleConnections()
-			return
+			return 0
 		case <-timer.C:
-			pause = min(2*pause, lastPause)
+			return min(2*pause, lastPause)
 		case <-reload:
-			timer.Stop()
-			pause = firstPause
+			return firstPause
+		case <-news:
+			if !slices.Equal(a.hosts(), hosts) {
+				return firstPause
+			}
 		}
 	}
 }
 
 // obtain gets what is missing, and reports whether nothing is missing any more.
-func (a *ACME) obtain(ctx context.Context) (all bool) {
+func (a *ACME) obtain(ctx context.Context, hosts []string) (all bool) {
 	all = true
-	for _, host := range a.o.Hosts {
+	for _, host := range hosts {
 		a.mu.RLock()
 		had := a.have[host]
 		a.mu.RUnlock()

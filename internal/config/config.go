@@ -37,6 +37,7 @@ type Config struct {
 	Language string
 	TLS      TLS
 	Mail     Mail
+	Brand    Brand
 	API      API
 	Request  Request
 	Hash     Hash
@@ -175,6 +176,8 @@ type HTTP struct {
 	TrustedProxies []netip.Prefix
 	// MaxInFlight is how many requests may be under way at once.
 	MaxInFlight int
+	// StrictHosts refuses requests for hosts that are nobody's.
+	StrictHosts bool
 }
 
 // Log says how logs are written.

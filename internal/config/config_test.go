@@ -129,6 +129,13 @@ mail:
   templates: /etc/sparekey/mails
   dkim_selector: SK2026
   dkim_domains: [Example.com, xn--exmple-cua.com]
+brand:
+  logo: /etc/sparekey/logo.png
+  accent: "#639"
+  background: '#FAFAFA'
+  reply_to: help@example.com
+  support: https://example.com/help
+  hosts: [Sparekey.internal, bücher.example.com]
 api: {require_key: false, cors_origins: [https://A.example.com:443, "http://localhost:3000"], max_addresses: 5, max_bulk: 6}
 request.ttl: 90m
 hash: {concurrency: 3, queue: 0, memory: 65536, time: 4, parallelism: 2}
@@ -138,6 +145,7 @@ puzzle: {enabled: true, difficulty: 12, without_script: 0}
 http:
   trusted_proxies: [10.1.2.3/8, "::ffff:192.0.2.1", "2001:db8::/32"]
   max_in_flight: 9
+  strict_hosts: true
 log: {format: text, level: debug}
 shutdown: {delay: 7s, timeout: 5s}
 outbox: {workers: 10}
@@ -166,6 +174,10 @@ audit: {retention_days: 0, clients: none}
 			Templates: "/etc/sparekey/mails",
 			DKIM:      config.DKIM{Key: "-----BEGIN PRIVATE KEY-----", Selector: "sk2026", Domains: []string{"example.com", "xn--exmple-cua.com"}},
 		},
+		Brand: config.Brand{
+			Logo: "/etc/sparekey/logo.png", Accent: "#663399", Background: "#fafafa", ReplyTo: "help@example.com",
+			Support: "https://example.com/help", Hosts: []string{"sparekey.internal", "xn--bcher-kva.example.com"},
+		},
 		API: config.API{
 			CORSOrigins:  []string{"https://a.example.com", "http://localhost:3000"},
 			MaxAddresses: 5, MaxBulk: 6,
@@ -180,7 +192,7 @@ audit: {retention_days: 0, clients: none}
 		Puzzle:   config.Puzzle{Enabled: true, Difficulty: 12},
 		HTTP: config.HTTP{TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32"),
-		}, MaxInFlight: 9},
+		}, MaxInFlight: 9, StrictHosts: true},
 		Log:      config.Log{Format: "text", Level: slog.LevelDebug},
 		Shutdown: config.Shutdown{Delay: 7 * time.Second, Timeout: 5 * time.Second},
 		Outbox:   config.Outbox{Workers: 10},

@@ -71,9 +71,12 @@ func (r *yamlReader) read(parent string, m map[string]any) {
 	}
 }
 
-// setting notes the value of a setting; nil counts as not set.
+// setting notes the value of a setting; nil counts as not set, unless it is a colour that became a comment.
 func (r *yamlReader) setting(path string, v any) {
 	if v == nil {
+		if path == "brand.accent" || path == "brand.background" {
+			r.faults = append(r.faults, lostColor(r.source, path))
+		}
 		return
 	}
 	if _, twice := r.values[path]; twice {

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +26,8 @@ const maxHashes = 1024
 func Settings() []Setting {
 	var all []Setting
 	for _, section := range [][]Setting{
-		serviceSettings(), tlsSettings(), mailSettings(), letterSettings(), apiSettings(), hashSettings(), passwordSettings(), limitSettings(),
+		serviceSettings(), tlsSettings(), mailSettings(), letterSettings(), brandSettings(), apiSettings(), hashSettings(), passwordSettings(),
+		limitSettings(),
 		puzzleSettings(), operationSettings(), eventSettings(),
 	} {
 		all = append(all, section...)
@@ -275,6 +277,10 @@ func operationSettings() []Setting {
 			Path: "http.max_in_flight", Default: "256",
 			About: "HTTP requests under way at once; further ones are asked to come back",
 		}, "", 1, 65_536, func(c *Config) *int { return &c.HTTP.MaxInFlight }),
+		boolean(Setting{
+			Path: "http.strict_hosts", Default: "false",
+			About: "whether requests for hosts other than that of base_url, brand.hosts and the accounts' are refused (400)",
+		}, func(c *Config) *bool { return &c.HTTP.StrictHosts }),
 		text(Setting{
 			Path: "log.format", Default: "json", Allowed: "json or text",
 			About: "how log lines are written; sparekey dev writes text unless told otherwise",
@@ -322,8 +328,7 @@ func queue(c *Config) string { return strconv.Itoa(queuePerHash * c.Hash.Concurr
 
 // crossFaults checks what concerns two settings at once.
 func crossFaults(c *Config) []Fault {
-	faults := append(tlsFaults(c), eventFaults(c)...)
-	faults = append(faults, mailFaults(c)...)
+	faults := slices.Concat(tlsFaults(c), eventFaults(c), mailFaults(c), brandFaults(c))
 	if c.Password.MaxLength != 0 && c.Password.MinLength > c.Password.MaxLength { // 0: it has a fault of its own
 		faults = append(faults, Fault{
 			Path: "password.min_length", Problem: "is above password.max_length, so that no password would do",

@@ -38,6 +38,8 @@ type Options struct {
 	// (reset.Caller.Client). Required: who may be believed about
 	// X-Forwarded-For is known to the wiring alone.
 	ClientOf func(*http.Request) string
+	// BrandOf tells whose brand the host wears that is called; nil: the default one's.
+	BrandOf func(*http.Request) reset.Brand
 	// Challenge makes a puzzle for callers without a key, in JSON; nil if none are demanded.
 	Challenge func() ([]byte, error)
 	// BodyTimeout is how long a body may take to arrive; 0 means 10 seconds.

@@ -76,6 +76,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // needed: it must never be silently anonymous.
 func (h *handler) caller(r *http.Request, rule keyRule) (reset.Caller, error) {
 	c := reset.Caller{Client: h.ClientOf(r)}
+	if h.BrandOf != nil {
+		c.Brand = h.BrandOf(r).Account
+	}
 	switch sent := r.Header["X-Auth-Token"]; {
 	case len(sent) > 1:
 		h.Keys.Refused(r.Context(), c, reset.EndInvalid)

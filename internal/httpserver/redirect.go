@@ -12,16 +12,18 @@ import (
 )
 
 // Redirect is a second server, without TLS, that only sends people to the
-// first. Where to is configured: what a request says of its host is not looked at.
+// first. Where to is configured: what a request says of its host is at most
+// looked up among the hosts that are.
 type Redirect struct{ http *http.Server }
 
-// NewRedirect makes one that sends people to base, an https URL. Calls of the
+// NewRedirect makes one that sends people to what baseOf answers, an https URL. Calls of the
 // API are refused by refuse instead: whoever wrote a program that sends a key
 // or a password in the clear has to see it fail (OWASP ASVS 4.1.2).
-func NewRedirect(base *url.URL, refuse func(http.ResponseWriter, *http.Request, error), log *slog.Logger) *Redirect {
-	origin := "https://" + base.Host
-	prefix := strings.TrimSuffix(base.EscapedPath(), "/")
+func NewRedirect(baseOf func(*http.Request) *url.URL, refuse func(http.ResponseWriter, *http.Request, error), log *slog.Logger) *Redirect {
 	return &Redirect{http: newHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		base := baseOf(r)
+		origin := "https://" + base.Host
+		prefix := strings.TrimSuffix(base.EscapedPath(), "/")
 		path := r.URL.EscapedPath()
 		inside := path
 		if prefix != "" && (path == prefix || strings.HasPrefix(path, prefix+"/")) {

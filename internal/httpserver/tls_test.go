@@ -105,7 +105,7 @@ func TestRedirect(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		addr, stop := redirect(t, httpserver.NewRedirect(base, refuse, slog.New(slog.DiscardHandler)))
+		addr, stop := redirect(t, httpserver.NewRedirect(func(*http.Request) *url.URL { return base }, refuse, slog.New(slog.DiscardHandler)))
 		answer := raw(t, addr, tt.method+" "+tt.target+" HTTP/1.1\r\nHost: evil.test\r\nX-Forwarded-Host: evil.test\r\nConnection: close\r\n\r\n")
 		status, location := "HTTP/1.1 301 Moved Permanently\r\n", "\r\nLocation: "+tt.want+"\r\n"
 		if tt.want == "" {

@@ -103,10 +103,9 @@ func (b Branding) Changes(before Branding) []string {
 	return names
 }
 
-// The most that texts of a brand may have: characters of a name, which mails
-// and narrow pages have to hold, bytes of a URL, and how many host names there are.
+// The most that texts of a brand may have: characters of a name, bytes of a URL, and how many host names there are.
 const (
-	maxBrandName  = 60
+	maxBrandName  = 100
 	maxBrandURL   = 300
 	MaxBrandHosts = 20
 )

@@ -101,10 +101,13 @@ func (b *Brands) mapped(version int64, list []AccountBranding) *brandMaps {
 		m.logos[b.base.Logo.Digest] = b.base.Logo
 	}
 	for _, a := range list {
+		a.Branding = b.fitting(a)
 		brand := b.base
 		if !a.Account.Suspended {
-			brand = a.Brand(a.Account, b.base)
-			m.accounts[a.Account.ID] = brand
+			if !a.IsZero() {
+				brand = a.Brand(a.Account, b.base)
+				m.accounts[a.Account.ID] = brand
+			}
 			if !a.Logo.IsZero() {
 				m.logos[a.Logo.Digest] = a.Logo
 			}
@@ -116,6 +119,23 @@ func (b *Brands) mapped(version int64, list []AccountBranding) *brandMaps {
 		}
 	}
 	return m
+}
+
+// fitting is a branding as far as it fits the default brand, which may have been
+// changed since it was set: a link base would lead nowhere where base_url has another path.
+func (b *Brands) fitting(a AccountBranding) Branding {
+	_, err := a.Checked(b.base)
+	if err == nil {
+		return a.Branding
+	}
+	b.log.Warn("a brand does not fit the settings any more, and is worn in part or not at all", "event", "brand.unfit",
+		"account", a.Account.Name, "reason", AsError(err).Message, "hint", "sparekey account set changes it")
+	part := a.Branding
+	part.LinkBase, part.Hosts = "", nil
+	if _, err := part.Checked(b.base); err != nil {
+		return Branding{}
+	}
+	return part
 }
 
 // Watch refreshes until ctx ends.
@@ -203,21 +223,21 @@ func (b *Brands) For(asked int64, of Standing) Brand {
 	return b.base
 }
 
-// Logo is the logo of that name, with its data, if any brand has it.
-func (b *Brands) Logo(ctx context.Context, name string) (l Logo, ok bool, err error) {
-	d, ok := LogoDigest(name)
+// Logo is the logo of that digest, with its data. The error is an *Error of kind
+// NotFound if no brand has it: then the store was not even asked.
+func (b *Brands) Logo(ctx context.Context, d Digest) (Logo, error) {
+	l, ok := b.current.Load().logos[d]
 	if !ok {
-		return Logo{}, false, nil
+		return Logo{}, errNoLogo
 	}
-	l, ok = b.current.Load().logos[d]
-	if !ok || l.Name() != name {
-		return Logo{}, false, nil
+	l, err := b.loaded(ctx, l)
+	if err == nil && l.Data == nil {
+		err = errNoLogo
 	}
-	if l, err = b.loaded(ctx, l); err != nil || l.Data == nil {
-		return Logo{}, false, err
-	}
-	return l, true, nil
+	return l, err
 }
+
+var errNoLogo = &Error{Kind: NotFound, Code: CodeNotFound, Message: "there is no such picture"}
 
 // Whole is a brand with the data of its logo. Without a logo it stays as it is;
 // if the logo is gone from the store by now, it has none.

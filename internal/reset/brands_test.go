@@ -227,23 +227,18 @@ func TestLogosAreReadOnce(t *testing.T) {
 	brand := brands.ByAccount(acme.ID)
 	same(t, "data on pages", len(brand.Logo.Data), 0)
 	for range 3 {
-		got, ok, err := brands.Logo(t.Context(), brand.Logo.Name())
-		if err != nil || !ok {
-			t.Fatalf("the logo is not to be had: %v, %v", ok, err)
-		}
+		got, err := brands.Logo(t.Context(), brand.Logo.Digest)
+		must(t, err)
 		same(t, "the logo", got, logo)
 		whole, err := brands.Whole(t.Context(), brand)
 		must(t, err)
 		same(t, "in mails", whole.Logo, logo)
 	}
 	same(t, "questions to the store", store.asked-before, 1)
-	other := logo
-	other.Digest[0]++
-	for _, name := range []string{other.Name(), strings.Replace(logo.Name(), ".png", ".jpg", 1), "", "logo"} {
-		if _, ok, err := brands.Logo(t.Context(), name); ok || err != nil {
-			t.Errorf("%q: %v, %v", name, ok, err)
-		}
-	}
+	other := logo.Digest
+	other[0]++
+	_, err = brands.Logo(t.Context(), other)
+	refused(t, "a logo of nobody", err, reset.NotFound, reset.CodeNotFound)
 	same(t, "questions about logos of nobody", store.asked-before, 1)
 
 	// A mail waits for its logo, and a link is not minted in vain.

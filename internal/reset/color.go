@@ -182,26 +182,41 @@ func (p Palette) Pairs() []Pair {
 	return append(pairs, Pair{"what buttons say", "the accent", p.OnAccent, p.Accent})
 }
 
+// weak is the first pair whose contrast is too low.
+func (p Palette) weak() (Pair, bool) {
+	for _, pair := range p.Pairs() {
+		if pair.Contrast() < minContrast {
+			return pair, true
+		}
+	}
+	return Pair{}, false
+}
+
 // checkColors says which two colours of a brand cannot be told apart well enough, and what would do.
 func (b Brand) checkColors() error {
 	for _, scheme := range []struct {
 		name    string
 		palette Palette
 	}{{"light", b.Light()}, {"dark", b.Dark()}} {
-		for _, pair := range scheme.palette.Pairs() {
-			if pair.Contrast() >= minContrast {
-				continue
-			}
-			better := "choose a lighter background"
-			switch {
-			case pair.What == "the accent" && b.Accent != "":
-				better = fmt.Sprintf("choose a darker accent, such as %s", pair.Of.toward(-0.01, pair.Ground, minContrast))
-			case pair.On == "the background" && b.Background != "":
-				better = fmt.Sprintf("choose a lighter background, such as %s", pair.Ground.toward(0.01, pair.Of, minContrast))
-			}
-			return Invalidf("in the %s scheme %s (%s) on %s (%s) has a contrast of %s and needs %s; %s",
-				scheme.name, pair.What, pair.Of, pair.On, pair.Ground, ratio(pair.Contrast()), ratio(minContrast), better)
+		pair, weak := scheme.palette.weak()
+		if !weak {
+			continue
 		}
+		return Invalidf("in the %s scheme %s (%s) on %s (%s) has a contrast of %s and needs %s; %s",
+			scheme.name, pair.What, pair.Of, pair.On, pair.Ground, ratio(pair.Contrast()), ratio(minContrast), b.better(pair))
 	}
 	return nil
+}
+
+// better proposes a colour instead of one that cannot be read: a darker accent, or a lighter
+// background on which all texts can be.
+func (b Brand) better(pair Pair) string {
+	if pair.What == "the accent" && b.Accent != "" {
+		return fmt.Sprintf("choose a darker accent, such as %s", b.Accent.toward(-0.01, pair.Ground, minContrast))
+	}
+	proposed := Brand{Background: b.Background}
+	for pair, weak := proposed.Light().weak(); weak && pair.On == "the background"; pair, weak = proposed.Light().weak() {
+		proposed.Background = proposed.Background.toward(0.01, pair.Of, minContrast)
+	}
+	return fmt.Sprintf("choose a lighter background, such as %s", proposed.Background)
 }
