@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/i18n"
+	"github.com/sparekey/sparekey/internal/logs"
 	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/reset"
 )
@@ -43,7 +45,7 @@ Files that are there are overwritten.`,
 			if dir == "" {
 				return usagef("write --to-dir DIR, a folder that may be new", "--to-dir is missing")
 			}
-			cfg, err := load(c, cmd, map[string]string{"mail.from": previewFrom})
+			cfg, err := load(c, cmd, map[string]string{"mail.from": previewFrom, "base_url": previewBase})
 			if err != nil {
 				return err
 			}
@@ -51,12 +53,15 @@ Files that are there are overwritten.`,
 		},
 	}
 	cmd.Flags().StringVar(&dir, "to-dir", "", "write into `DIR`")
-	config.AddFlags(cmd.Flags(), "database", "base_url", "language", "mail")
+	config.AddFlags(cmd.Flags(), "database", "base_url", "language", "mail", "brand")
 	return cmd
 }
 
-// previewFrom is the sender where none is set: translators have no service.
-const previewFrom = "Sparekey <noreply@example.com>"
+// The sender and the base of links where none are set: translators have no service.
+const (
+	previewFrom = "Sparekey <noreply@example.com>"
+	previewBase = "https://reset.example.com"
+)
 
 // worn is a brand to write mails in.
 type worn struct {
@@ -116,9 +121,36 @@ func previewBrand(composer *mail.Composer, dir string, w worn) (all []previewed,
 	return all, nil
 }
 
-// brandsToShow are the default brand and those of accounts.
-func brandsToShow(context.Context, console, *config.Config) ([]worn, error) {
-	return []worn{{title: "default"}}, nil
+// brandsToShow are the default brand and, if there is a database, those of accounts.
+func brandsToShow(ctx context.Context, c console, cfg *config.Config) (list []worn, err error) {
+	base, err := defaultBrand(cfg)
+	if err != nil {
+		return nil, err
+	}
+	list = []worn{{title: base.Name, brand: base}}
+	if isMissing(cfg.Database) {
+		return list, nil
+	}
+	core, err := openCore(asOperator(ctx, c), cfg, c.now, logs.New(c.stderr, "text", slog.LevelWarn), false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, core.close()) }()
+	if err := core.openBrands(ctx); err != nil {
+		return nil, err
+	}
+	set, err := core.store.Brandings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range set {
+		brand, err := core.brands.Whole(ctx, a.Brand(a.Account, base))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, worn{folder: fmt.Sprintf("account-%d", a.Account.ID), title: brand.Name, brand: brand})
+	}
+	return list, nil
 }
 
 // writeNew writes a file, and makes the folder that it is in.
