@@ -144,7 +144,7 @@ func (s *Server) assemble(o *settings) http.Handler {
 		Service: resets, Keys: keys, RequireKey: o.requireKey, CORSOrigins: o.origins, ClientOf: clientOf, Log: o.log,
 	})
 	pages, err := web.New(web.Options{
-		Service: resets, BaseURL: s.URL, ServiceName: "Sparekey", MinLength: 15, ClientOf: clientOf, Now: s.now, Log: o.log,
+		Service: resets, BaseURL: s.URL, ServiceName: "Sparekey", MinLength: 15, MaxLength: 1024, ClientOf: clientOf, Now: s.now, Log: o.log,
 	})
 	s.must(err)
 	return httpserver.New(httpserver.Options{

@@ -48,8 +48,8 @@ What it does not name is taken back. A logo's path is taken from the file's fold
 
 docs/branding.md takes you through it.`,
 		Example: `  sparekey account set 'Acme Ltd' --display-name 'Acme' --logo acme.png \
-    --accent '#663399' --sender 'Acme <noreply@acme.example>' --support help@acme.example
-  sparekey account set 'Acme Ltd' --host reset.acme.example
+    --accent '#663399' --sender 'Acme <noreply@acme.example.com>' --support help@acme.example.com
+  sparekey account set 'Acme Ltd' --host reset.acme.example.com
   sparekey account set 'Acme Ltd' --unset logo,accent
   sparekey account set 'Acme Ltd' --from acme.yaml`,
 		Args: takes("NAME"),

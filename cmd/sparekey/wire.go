@@ -132,8 +132,8 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 		RequireKey: cfg.API.RequireKey, CORSOrigins: cfg.API.CORSOrigins, BrandOf: wears(c.brands), Challenge: challenge, ClientOf: clientOf, Log: c.log,
 	})
 	pages, err := web.New(web.Options{
-		Service: resets, BaseURL: cfg.BaseURL, ServiceName: cfg.Mail.ServiceName,
-		MinLength: cfg.Password.MinLength, Challenge: challenge, ClientOf: clientOf, Now: c.now, Log: c.log,
+		Service: resets, BaseURL: cfg.BaseURL, ServiceName: cfg.Mail.ServiceName, BrandOf: pageWears(c.brands), LogoOf: c.brands.Logo,
+		MinLength: cfg.Password.MinLength, MaxLength: cfg.Password.MaxLength, Challenge: challenge, ClientOf: clientOf, Now: c.now, Log: c.log,
 	})
 	if err != nil {
 		return nil, err

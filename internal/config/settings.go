@@ -26,8 +26,7 @@ const maxHashes = 1024
 func Settings() []Setting {
 	var all []Setting
 	for _, section := range [][]Setting{
-		serviceSettings(), tlsSettings(), mailSettings(), letterSettings(), brandSettings(), apiSettings(), hashSettings(), passwordSettings(),
-		limitSettings(),
+		serviceSettings(), tlsSettings(), mailSettings(), letterSettings(), brandSettings(), apiSettings(), hashSettings(), passwordSettings(), limitSettings(),
 		puzzleSettings(), operationSettings(), eventSettings(),
 	} {
 		all = append(all, section...)

@@ -147,3 +147,26 @@ func TestNoCompositionRules(t *testing.T) {
 		}
 	}
 }
+
+// While a password is being typed, nobody on the network learns of its beginnings.
+func TestHintAsksNobodyOnTheNetwork(t *testing.T) {
+	t.Parallel()
+	policy := policyOf(t, func(o *password.Options) { o.Leaked, o.Range = listOf("a bird in the hand"), asked{t} })
+	for typed, want := range map[string][]string{
+		"short": {"too_short"}, "passwordpassword": {"common"}, "a bird in the hand": {"breached"}, "monkeydragonmaster": {"too_weak"},
+		"a quiet harbour in november": nil,
+	} {
+		refusals, err := policy.Hint(t.Context(), typed, reset.User{})
+		if diff := cmp.Diff(want, codes(refusals)); err != nil || diff != "" {
+			t.Errorf("%q: %v %s", typed, err, diff)
+		}
+	}
+}
+
+// asked is a service that should not be.
+type asked struct{ t *testing.T }
+
+func (a asked) Has(context.Context, password.Digest) (bool, error) {
+	a.t.Error("the service on the network was asked")
+	return false, nil
+}

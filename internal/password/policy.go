@@ -103,6 +103,19 @@ func NewPolicy(o Options) (*Policy, error) {
 // is not asked about any further: length and the user's own words; the built-in
 // and the operator's list; the strength; the service on the network.
 func (p *Policy) Check(ctx context.Context, password string, u reset.User) ([]reset.Refusal, error) {
+	refusals, err := p.Hint(ctx, password, u)
+	if err != nil || len(refusals) > 0 {
+		return refusals, err
+	}
+	if p.inRange(ctx, digestsOf(password, Normalize(password))) {
+		return []reset.Refusal{isBreached()}, nil
+	}
+	return nil, nil
+}
+
+// Hint implements reset.Policy: all of Check but the service on the network, which need not know of every
+// beginning of a password.
+func (p *Policy) Hint(ctx context.Context, password string, u reset.User) ([]reset.Refusal, error) {
 	// First of all by bytes: nothing longer could pass, and looking at every
 	// character of a megabyte is work that a stranger could ask for.
 	if len(password)/mostBytesPerCharacter > p.o.MaxLength {
@@ -119,8 +132,7 @@ func (p *Policy) Check(ctx context.Context, password string, u reset.User) ([]re
 	if common(normal) {
 		return []reset.Refusal{isCommon()}, nil
 	}
-	digests := digestsOf(password, normal)
-	leaked, err := p.leaked(ctx, digests)
+	leaked, err := p.leaked(ctx, digestsOf(password, normal))
 	if err != nil {
 		return nil, err
 	}
@@ -129,9 +141,6 @@ func (p *Policy) Check(ctx context.Context, password string, u reset.User) ([]re
 	}
 	if s := strength(normal, plainOf(words), p.o.MinStrength); s < p.o.MinStrength {
 		return []reset.Refusal{tooWeak(s, p.o.MinStrength)}, nil
-	}
-	if p.inRange(ctx, digests) {
-		return []reset.Refusal{isBreached()}, nil
 	}
 	return nil, nil
 }

@@ -32,6 +32,8 @@ type Store interface {
 	Update(ctx context.Context, fn func(tx Tx) error) error
 	// RequestByDigest returns a request in whatever state, or ErrNoRequest.
 	RequestByDigest(ctx context.Context, d Digest) (Request, error)
+	// OpenRequestOf returns the user's request that is open, expired or not, or ErrNoRequest.
+	OpenRequestOf(ctx context.Context, userID string) (Request, error)
 	// KeyByDigest returns a key, revoked and expired ones included, or ErrNoKey.
 	KeyByDigest(ctx context.Context, d Digest) (Key, error)
 	// Job returns the progress of a bulk job, or ErrNoJob.
@@ -124,6 +126,8 @@ type Policy interface {
 	// fine. It may take a while and is called outside of any transaction. An error,
 	// of kind Unavailable, says that it could not be found out.
 	Check(ctx context.Context, password string, u User) ([]Refusal, error)
+	// Hint is Check, but asks nobody on the network: for a password that is still being typed.
+	Hint(ctx context.Context, password string, u User) ([]Refusal, error)
 }
 
 // Refusal is one reason why a password is refused.
@@ -195,6 +199,8 @@ type Throttle interface {
 	Account(ctx context.Context, account int64, now time.Time) (wait time.Duration, err error)
 	// Guessing answers an error while the caller has tried too many wrong ids or keys. It writes nothing.
 	Guessing(c Caller, now time.Time) error
+	// Hinting counts a hint for whoever holds a link, and answers an error if there were too many. It writes nothing.
+	Hinting(link Digest, now time.Time) error
 	// WrongGuess counts a wrong id or key in a transaction of its own.
 	WrongGuess(ctx context.Context, c Caller, now time.Time) error
 }

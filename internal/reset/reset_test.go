@@ -336,6 +336,10 @@ func (p policy) Check(ctx context.Context, password string, u reset.User) ([]res
 	return p(ctx, password, u)
 }
 
+func (p policy) Hint(ctx context.Context, password string, u reset.User) ([]reset.Refusal, error) {
+	return p(ctx, password, u)
+}
+
 // A policy may take its time, for it may ask on the network: nobody waits for
 // it but the caller. If it cannot find out, nothing is hashed and the link stays good.
 func TestPolicyIsAskedOutsideOfTransactions(t *testing.T) {

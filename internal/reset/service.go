@@ -40,6 +40,7 @@ type Service struct {
 	events    Events
 	refusals  refusals
 	audit     *Audit // nil: nothing is told
+	hints     chan struct{}
 }
 
 // Audit has what callers do told to the audit trail. Call it before anything is asked.
@@ -47,7 +48,10 @@ func (s *Service) Audit(a *Audit) { s.audit = a }
 
 // NewService wires the domain to its surroundings.
 func NewService(cfg Config, store Store, directory Directory, policy Policy, throttle Throttle, now Clock, log *slog.Logger) *Service {
-	return &Service{cfg: cfg, store: store, directory: directory, policy: policy, throttle: throttle, now: now, log: log, refusals: refusals{log: log}}
+	return &Service{
+		cfg: cfg, store: store, directory: directory, policy: policy, throttle: throttle, now: now, log: log,
+		refusals: refusals{log: log}, hints: make(chan struct{}, mostHints),
+	}
 }
 
 // Ask takes a request for links, one per address. It looks nobody up and counts
@@ -203,11 +207,7 @@ func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID,
 }
 
 func (s *Service) reset(ctx context.Context, c Caller, id, password string) (ID, Glance, error) {
-	var user User
-	parsed, g, err := s.open(ctx, c, id, func(ctx context.Context, d Digest) (g Glance, err error) {
-		g, user, err = s.find(ctx, d)
-		return g, err
-	})
+	parsed, g, user, err := s.openUser(ctx, c, id)
 	if err != nil {
 		return ID{}, g, err
 	}

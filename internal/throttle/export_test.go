@@ -9,3 +9,6 @@ func (l *Limiter) Remembered() int {
 	defer l.over.mu.Unlock()
 	return len(l.over.until)
 }
+
+// Hinted is how many links it is remembered of how often they were hinted at.
+func (l *Limiter) Hinted() int { return len(l.hints.tat) }

@@ -27,5 +27,8 @@ func (Off) Account(context.Context, int64, time.Time) (time.Duration, error) { r
 // Guessing implements reset.Throttle.
 func (Off) Guessing(reset.Caller, time.Time) error { return nil }
 
+// Hinting implements reset.Throttle.
+func (Off) Hinting(reset.Digest, time.Time) error { return nil }
+
 // WrongGuess implements reset.Throttle.
 func (Off) WrongGuess(context.Context, reset.Caller, time.Time) error { return nil }

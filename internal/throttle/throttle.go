@@ -36,6 +36,8 @@ type Limits struct {
 	// ServiceGuess is from how many wrong ids and keys of all callers together on
 	// the log warns. It refuses nobody: whoever guesses could lock everybody out.
 	ServiceGuess reset.Rate
+	// Hint bounds the looks at passwords that are being typed, for each link and process.
+	Hint reset.Rate
 }
 
 // Defaults are the limits where nothing else is configured.
@@ -50,6 +52,7 @@ func Defaults() Limits {
 		Guess:        reset.Rate{Count: 100, Per: time.Hour},
 		KeyGuess:     reset.Rate{Count: 1000, Per: time.Hour},
 		ServiceGuess: reset.Rate{Count: 10_000, Per: time.Hour},
+		Hint:         reset.Rate{Count: 60, Per: time.Minute},
 	}
 }
 
@@ -65,6 +68,7 @@ type Limiter struct {
 	log    *slog.Logger
 	over   memory // of callers over their limits
 	shares shares
+	hints  hints
 }
 
 // New makes a limiter.

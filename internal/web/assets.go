@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+
+	"github.com/sparekey/sparekey/internal/reset"
 )
 
 var (
 	//go:embed assets/style.css
 	styleText []byte
-	//go:embed assets/show.js
+	//go:embed assets/page.js
 	scriptText []byte
 	//go:embed assets/icon.svg
 	iconText []byte
@@ -40,21 +42,25 @@ type asset struct {
 }
 
 var (
-	stylesheet = digested("style", ".css", styleText)
-	script     = digested("show", ".js", scriptText)
-	solver     = digested("puzzle", ".js", solverText)
-	icon       = digested("icon", ".svg", iconText)
-	assets     = map[string]asset{
-		stylesheet: {"text/css; charset=utf-8", styleText},
-		script:     {"text/javascript; charset=utf-8", scriptText},
-		solver:     {"text/javascript; charset=utf-8", solverText},
-		icon:       {"image/svg+xml", iconText},
+	script = digested("page", ".js", scriptText)
+	solver = digested("puzzle", ".js", solverText)
+	icon   = digested("icon", ".svg", iconText)
+	assets = map[string]asset{
+		script: {"text/javascript; charset=utf-8", scriptText},
+		solver: {"text/javascript; charset=utf-8", solverText},
+		icon:   {"image/svg+xml", iconText},
 	}
+	// styleDigest stands for what stylesheets have in common: the text, and the palettes of reset, of which a brand's are made.
+	styleDigest = digest([]byte(string(styleText) + properties(reset.Brand{}.Light()) + properties(reset.Brand{}.Dark())))
 )
 
 func digested(name, ending string, content []byte) string {
+	return name + "-" + digest(content) + ending
+}
+
+func digest(content []byte) string {
 	sum := sha256.Sum256(content)
-	return name + "-" + hex.EncodeToString(sum[:6]) + ending
+	return hex.EncodeToString(sum[:6])
 }
 
 func (a asset) serve(w http.ResponseWriter, r *http.Request) {

@@ -221,7 +221,7 @@ func newPages(t *testing.T, w *servicetest.World, name string, clientOf func(*ht
 		clientOf = func(*http.Request) string { return "192.0.2.1" }
 	}
 	pages, err := web.New(web.Options{
-		Service: w.Service, BaseURL: servicetest.BaseURL, ServiceName: name, MinLength: 15,
+		Service: w.Service, BaseURL: servicetest.BaseURL, ServiceName: name, MinLength: 15, MaxLength: 1024,
 		ClientOf: clientOf, Now: w.Clock.Now, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil {

@@ -14,6 +14,12 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src
 // script as well, and ask us for another puzzle.
 const solvingPolicy = policy + "; worker-src 'self'; connect-src 'self'"
 
+// askingPolicy also lets the page that chooses a password ask us what the policy says to it, and send its form.
+const askingPolicy = policy + "; connect-src 'self'"
+
+// logoPolicy lets a logo that is opened by itself do nothing at all.
+const logoPolicy = "default-src 'none'; sandbox"
+
 // protected sets the headers that every answer carries, and turns a panic into a page.
 func (p *Pages) protected(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -26,7 +32,7 @@ func (p *Pages) protected(next http.Handler) http.Handler {
 			default:
 				p.Log.ErrorContext(r.Context(), "panic in a page", "event", "page.panic", "panic", v, "stack", string(debug.Stack()))
 				// Pages are written whole or not at all, so nothing has been written yet.
-				p.show(w, r, http.StatusInternalServerError, "broken", nil)
+				p.note(w, r, http.StatusInternalServerError, "broken", nil)
 			}
 		}()
 		next.ServeHTTP(w, r)

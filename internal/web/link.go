@@ -39,7 +39,7 @@ func (p *Pages) openLink(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.setLink(w, look.ID, look.ExpiresAt.Sub(p.Now()))
-	p.seeOther(w, r, "/reset")
+	p.seeOther(w, "/reset"+p.keep(r))
 }
 
 // linkID is the id in the cookie, empty without one. Of several cookies of

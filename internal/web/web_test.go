@@ -44,7 +44,7 @@ func newSite(t *testing.T, prefix string, opts ...servicetest.Option) *site {
 		challenge = func() ([]byte, error) { return s.Puzzle.Challenge(s.Clock.Now()) }
 	}
 	s.pages, err = web.New(web.Options{
-		Service: s.Service, BaseURL: servicetest.BaseURL + prefix, ServiceName: "Example", MinLength: 15, Challenge: challenge,
+		Service: s.Service, BaseURL: servicetest.BaseURL + prefix, ServiceName: "Example", MinLength: 15, MaxLength: 1024, Challenge: challenge,
 		ClientOf: func(*http.Request) string { return "192.0.2.1" }, Now: s.Clock.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -151,7 +151,7 @@ func TestTheWholeWay(t *testing.T) {
 			}
 			id := servicetest.ID(links[0])
 			opened := p.get(prefix + "/reset/" + id)
-			opened.want(t, http.StatusOK, prefix+"/reset", "more than one account", "until 13:00 UTC on 23 November 2026", `action="`+prefix+`/reset"`)
+			opened.want(t, http.StatusOK, prefix+"/reset", "all of your accounts", "23 November 2026, 13:00 UTC</time>", "Acme and Globex", `action="`+prefix+`/reset"`)
 			if strings.Contains(opened.body, id) {
 				t.Error("the page with the form holds the id")
 			}
@@ -161,7 +161,7 @@ func TestTheWholeWay(t *testing.T) {
 				t.Error("the password is not changed")
 			}
 			p.get(prefix+"/reset").want(t, http.StatusNotFound, prefix+"/reset", "open the link again") // the cookie is gone
-			p.get(prefix+"/reset/"+id).want(t, http.StatusGone, prefix+"/reset/"+id, "does not work any more", prefix+"/forgot")
+			p.get(prefix+"/reset/"+id).want(t, http.StatusGone, prefix+"/reset/"+id, "was used already", prefix+"/forgot")
 		})
 	}
 }
@@ -184,12 +184,12 @@ func TestDeadLinks(t *testing.T) {
 	p := s.person(t)
 	first := s.MailedID(t, ada)
 	second := s.MailedID(t, ada)
-	p.get("/reset/"+first).want(t, http.StatusGone, "/reset/"+first, "replaced it", `href="/forgot"`)
+	p.get("/reset/"+first).want(t, http.StatusGone, "/reset/"+first, "There is a newer link", `datetime="2026-11-23T12:00:00Z"`)
 
 	unknown := reset.NewID().Reveal()
 	for _, id := range []string{unknown, strings.ToUpper(second), "%7B" + second + "%7D", second + "%00", "x", "..%2f" + second} {
 		got := p.get("/reset/" + id)
-		if got.status != http.StatusNotFound || !strings.Contains(got.body, "do not know this link") || got.header.Get("Set-Cookie") != "" {
+		if got.status != http.StatusNotFound || !strings.Contains(got.body, "This link is not known") || got.header.Get("Set-Cookie") != "" {
 			t.Errorf("%s: %d, cookie %q\n%s", id, got.status, got.header.Get("Set-Cookie"), got.body)
 		}
 	}
@@ -199,7 +199,7 @@ func TestDeadLinks(t *testing.T) {
 	p.get("/reset").want(t, http.StatusOK, "/reset")
 
 	s.Clock.Advance(time.Hour)
-	p.post("/reset", "password", good).want(t, http.StatusGone, "/reset", "has expired", `href="/forgot"`)
+	p.post("/reset", "password", good).want(t, http.StatusGone, "/reset", "has expired", `action="/forgot"`)
 	p.get("/reset").want(t, http.StatusNotFound, "/reset", "open the link again")
 	if s.VerifyPassword(t, ada, good) {
 		t.Error("an expired link changed the password")
@@ -413,7 +413,7 @@ func TestLockedDatabase(t *testing.T) {
 	unlock := s.Lock(t)
 	p.post("/forgot", "email", ada).want(t, http.StatusServiceUnavailable, "/forgot", "cannot answer right now")
 	got := p.post("/reset", "password", good)
-	got.want(t, http.StatusServiceUnavailable, "/reset", "Your link still works", `type="password"`, "The link works once", "more than one account")
+	got.want(t, http.StatusServiceUnavailable, "/reset", "Your link still works", `type="password"`, "The link works once", "all of your accounts")
 	if got.header.Get("Retry-After") == "" || strings.Contains(got.body, "SQLITE") {
 		t.Errorf("answered %v\n%s", got.header, got.body)
 	}

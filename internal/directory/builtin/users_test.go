@@ -185,6 +185,10 @@ func (busy) Hash(context.Context, string, func(context.Context) error) (string, 
 	return "", errBusy
 }
 func (busy) Verify(context.Context, string, string) (bool, error) { return false, errBusy }
+func (busy) Hint(context.Context, string, reset.User) (refusals []reset.Refusal, err error) {
+	return nil, errBusy
+}
+
 func (busy) Check(context.Context, string, reset.User) (refusals []reset.Refusal, err error) {
 	return nil, nil
 }

@@ -18,7 +18,7 @@ var widest = map[string]float64{"ja": 0.6}
 
 // Limit is how long the texts of some keys may be, in characters of Latin script, placeholders not counted. Scripts with wide characters get fewer.
 type Limit struct {
-	// Key is a key, or what keys begin or end with: "done.", ".title".
+	// Key is a key, or what keys begin or end with: "done.", ".title"; empty: all others.
 	Key  string
 	Most int
 }
@@ -48,7 +48,7 @@ func Check(t *testing.T, texts *i18n.Texts, limits []Limit, code fs.FS) {
 func checkLength(t *testing.T, texts *i18n.Texts, key string, limits []Limit) {
 	t.Helper()
 	at := slices.IndexFunc(limits, func(l Limit) bool {
-		return key == l.Key || strings.HasSuffix(l.Key, ".") && strings.HasPrefix(key, l.Key) || strings.HasPrefix(l.Key, ".") && strings.HasSuffix(key, l.Key)
+		return l.Key == "" || key == l.Key || strings.HasSuffix(l.Key, ".") && strings.HasPrefix(key, l.Key) || strings.HasPrefix(l.Key, ".") && strings.HasSuffix(key, l.Key)
 	})
 	if at < 0 {
 		t.Errorf("nobody says how long %s may be", key)

@@ -67,6 +67,7 @@ func TestPlans(t *testing.T) {
 	reads := map[string]func(ctx context.Context) error{
 		"look":            func(ctx context.Context) error { _, err := s.Glance(ctx, id); return err },
 		"the request":     func(ctx context.Context) error { _, err := s.RequestByDigest(ctx, id); return err },
+		"the open one":    func(ctx context.Context) error { _, err := s.OpenRequestOf(ctx, "u77"); return err },
 		"by address":      func(ctx context.Context) error { _, err := s.UserByKey(ctx, "u77@example.test"); return err },
 		"by id":           func(ctx context.Context) error { _, err := s.UserByID(ctx, "u77"); return err },
 		"password":        func(ctx context.Context) error { _, err := s.PasswordHash(ctx, "u77"); return err },

@@ -35,6 +35,13 @@ func (s *Store) RequestByDigest(ctx context.Context, d reset.Digest) (reset.Requ
 	})
 }
 
+// OpenRequestOf implements reset.Store.
+func (s *Store) OpenRequestOf(ctx context.Context, userID string) (reset.Request, error) {
+	return read(ctx, s, func(ctx context.Context, db querier) (reset.Request, error) {
+		return scanRequest(db.QueryRow(ctx, `SELECT `+requestColumns+` FROM requests WHERE user_id = $1 AND state = 'open'`, userID))
+	})
+}
+
 // Requests implements reset.Store.
 func (s *Store) Requests(ctx context.Context, limit int) ([]reset.Request, error) {
 	return read(ctx, s, func(ctx context.Context, db querier) ([]reset.Request, error) {

@@ -32,6 +32,11 @@ func (s *Store) RequestByDigest(ctx context.Context, d reset.Digest) (reset.Requ
 	return scanRequest(s.read.QueryRowContext(ctx, `SELECT `+requestColumns+` FROM requests WHERE digest = ?`, d[:]))
 }
 
+// OpenRequestOf implements reset.Store.
+func (s *Store) OpenRequestOf(ctx context.Context, userID string) (reset.Request, error) {
+	return scanRequest(s.read.QueryRowContext(ctx, `SELECT `+requestColumns+` FROM requests WHERE user_id = ? AND state = 'open'`, userID))
+}
+
 // Requests implements reset.Store.
 func (s *Store) Requests(ctx context.Context, limit int) ([]reset.Request, error) {
 	return collect(ctx, s.read, scanRequest, `SELECT `+requestColumns+` FROM requests ORDER BY ref DESC LIMIT ?`, limit)

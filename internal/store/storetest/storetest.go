@@ -144,6 +144,13 @@ func testRequests(t *testing.T, s Store) {
 	same(t, "another user's", stateOf(t, s, "other"), reset.StateOpen)
 	same(t, "second", stateOf(t, s, "second"), reset.StateOpen)
 
+	if r, err := s.OpenRequestOf(ctx, "ada"); err != nil || r.UserID != "ada" || r.State != reset.StateOpen || !r.CreatedAt.Equal(start) {
+		t.Errorf("the open one: %v, %v", r, err)
+	}
+	if _, err := s.OpenRequestOf(ctx, "eve"); !errors.Is(err, reset.ErrNoRequest) {
+		t.Errorf("the open one of somebody who has none: %v, want ErrNoRequest", err)
+	}
+
 	list, err := s.Requests(ctx, 10)
 	if err != nil || len(list) != 3 {
 		t.Fatalf("Requests: %d, %v; want 3", len(list), err)
@@ -158,6 +165,9 @@ func testRequests(t *testing.T, s Store) {
 
 	update(t, s, func(tx reset.Tx) error { return tx.CloseRequest(ctx, newest.Ref, start) })
 	same(t, "closed by its ref", stateOf(t, s, "second"), reset.StateClosed)
+	if _, err := s.OpenRequestOf(ctx, "ada"); !errors.Is(err, reset.ErrNoRequest) {
+		t.Errorf("the open one after it was closed: %v, want ErrNoRequest", err)
+	}
 	err = s.Update(ctx, func(tx reset.Tx) error { return tx.CloseRequest(ctx, newest.Ref, start) })
 	if !errors.Is(err, reset.ErrNoRequest) {
 		t.Errorf("closing it again: %v, want ErrNoRequest", err)
