@@ -92,7 +92,7 @@ func dev(ctx context.Context, c console, cmd *cobra.Command, data string) (err e
 		return errors.Join(err, l.Close())
 	}
 	box := devbox.New(composer, c.now)
-	s, err := newService(ctx, core, box, box.Handler(), nil)
+	s, err := newService(ctx, core, box, box.Handler(ctx), nil)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

@@ -14,6 +14,11 @@ func mailOptions(cfg *config.Config, now reset.Clock) (mail.Options, error) {
 		From: cfg.Mail.From, ServiceName: cfg.Mail.ServiceName, BaseURL: cfg.BaseURL, Language: cfg.Language, Now: now,
 	}
 	var err error
+	if cfg.Mail.From != "" && cfg.BaseURL != "" { // doctor works without, and says so in its own words
+		if o.Brand, err = defaultBrand(cfg); err != nil {
+			return o, err
+		}
+	}
 	if o.DKIM, err = newDKIM(cfg, now); err != nil || cfg.Mail.Templates == "" {
 		return o, err
 	}

@@ -87,6 +87,9 @@ func (s Sender) brand() (reset.Brand, error) {
 		// A sender that half of the world's servers refuse helps nobody.
 		return b, reset.Invalidf("the sender's address needs ASCII before the @; write one such as Sparekey <no-reply@example.com>")
 	}
+	if b.BaseURL == "" {
+		b.BaseURL = s.BaseURL
+	}
 	if b.Name == "" {
 		b.Name = oneLine(s.ServiceName)
 	}
@@ -135,7 +138,7 @@ func (c *Composer) Notice(m reset.NoticeMail) (*Message, error) {
 	v, b := c.begin(m.Brand, m.User.Locale)
 	v.about(m.User)
 	v.ChangedAt, v.ForgotURL, v.Former = v.say.Moment(m.ChangedAt), m.ForgotURL, m.Former
-	v.detail("changed", v.ChangedAt)
+	v.detail("changed", v.say.Isolate(v.ChangedAt))
 	kind, preheader := mailNotice, "notice.fine"
 	if m.Matter == reset.MatterAddress {
 		kind, preheader = mailAddress, "address.fine"
@@ -147,7 +150,7 @@ func (c *Composer) Notice(m reset.NoticeMail) (*Message, error) {
 func (c *Composer) Unknown(m reset.UnknownMail) (*Message, error) {
 	v, b := c.begin(m.Brand, m.Locale)
 	v.Address, v.ForgotURL = m.To.Raw(), m.ForgotURL
-	v.detail("address", v.Address)
+	v.detail("address", v.say.Isolate(v.Address))
 	return c.compose(mailUnknown, "unknown.intro", m.To, v, b, c.now())
 }
 

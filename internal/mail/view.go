@@ -136,7 +136,11 @@ func (v *view) value(name string) string {
 
 // Line is a detail in one line, such as "Account: A".
 func (v *view) Line(d Detail) string {
-	return v.say.Text("detail", i18n.Data{"Label": d.Label, "Value": d.Value})
+	var b strings.Builder
+	for _, p := range v.say.Parts("detail", i18n.Data{"Label": d.Label, "Value": d.Value}) {
+		b.WriteString(p.Text)
+	}
+	return b.String()
 }
 
 // The most that a logo is shown with, in pixels.
@@ -178,7 +182,7 @@ func (v *view) about(u reset.User) {
 	}
 	v.Several = len(v.AccountNames) > 1
 	v.Accounts = v.say.List(v.AccountNames, maxAccounts)
-	v.detail("address", v.Address)
+	v.detail("address", v.say.Isolate(v.Address))
 	switch {
 	case v.Several:
 		v.detail("accounts", v.Accounts)
@@ -187,6 +191,7 @@ func (v *view) about(u reset.User) {
 	}
 }
 
+// detail adds a labelled line. The value is isolated already: a list of names is of both directions.
 func (v *view) detail(label, value string) {
 	v.Details = append(v.Details, Detail{Label: v.say.Text("label."+label, nil), Value: value})
 }

@@ -22,6 +22,7 @@ const Capacity = 200
 type Box struct {
 	composer *mail.Composer
 	now      reset.Clock
+	streams  chan struct{} // one entry per stream of events
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when a mail arrives
@@ -42,7 +43,7 @@ type letter struct {
 
 // New returns an empty Box.
 func New(composer *mail.Composer, now reset.Clock) *Box {
-	return &Box{composer: composer, now: now, changed: make(chan struct{})}
+	return &Box{composer: composer, now: now, streams: make(chan struct{}, maxStreams), changed: make(chan struct{})}
 }
 
 // SendLink puts the mail with the link into the box.
@@ -62,6 +63,16 @@ func (b *Box) SendLink(_ context.Context, m reset.LinkMail) error {
 // SendNotice puts the notice after a reset into the box.
 func (b *Box) SendNotice(_ context.Context, m reset.NoticeMail) error {
 	msg, err := b.composer.Notice(m)
+	if err != nil {
+		return err
+	}
+	b.put(msg, "")
+	return nil
+}
+
+// SendUnknown puts the mail to an address that nobody has into the box.
+func (b *Box) SendUnknown(_ context.Context, m reset.UnknownMail) error {
+	msg, err := b.composer.Unknown(m)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func sendNotice(t *testing.T, b *Box, u reset.User) {
 func get(t *testing.T, b *Box, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
-	b.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))
+	b.Handler(t.Context()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))
 	return w
 }
 
@@ -86,7 +86,7 @@ func TestTheListShowsTheNewestFirst(t *testing.T) {
 	if second < 0 || first < second {
 		t.Errorf("the order is wrong in\n%s", body)
 	}
-	for _, want := range []string{`http-equiv="refresh"`, "choose a new password for ada@example.com", "was changed", `href="/dev/mail/2"`} {
+	for _, want := range []string{`<noscript><meta http-equiv="refresh"`, `data-newest="2"`, "choose a new password for ada@example.com", "was changed", `href="/dev/mail/2"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the list lacks %q", want)
 		}
@@ -106,19 +106,24 @@ func TestAMailIsShownWhole(t *testing.T) {
 		t.Fatalf("got %d: %s", w.Code, body)
 	}
 	link := base + "/reset/" + id
-	for _, want := range []string{`<a href="` + link + `">` + link + `</a>`, "Auto-Submitted", "auto-generated", "&lt;ada@example.com&gt;", "Hello Ada,"} {
+	for _, want := range []string{`<a href="` + link + `">` + link + `</a>`, "Auto-Submitted", "auto-generated", "&lt;ada@example.com&gt;", "Hello Ada,", "Content-Transfer-Encoding: quoted-printable"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q in\n%s", want, body)
 		}
 	}
 	l, _ := b.find(1)
-	if got := frame(t, body); got != l.message.HTML {
-		t.Errorf("the frame shows\n%s\nwant\n%s", got, l.message.HTML)
+	html := strings.ReplaceAll(l.message.HTML, "color-scheme: light dark", "color-scheme: SCHEME")
+	html = strings.ReplaceAll(html, `content="light dark"`, `content="SCHEME"`)
+	for i, scheme := range []struct{ name, asked string }{{"light", "(max-width: 0)"}, {"dark", "(min-width: 0)"}} {
+		want := strings.ReplaceAll(strings.ReplaceAll(html, "SCHEME", scheme.name), "(prefers-color-scheme: dark)", scheme.asked)
+		if got := frames(t, body)[i]; got != want || got == l.message.HTML {
+			t.Errorf("the %s frame shows\n%s\nwant\n%s", scheme.name, got, want)
+		}
 	}
 }
 
-// frame is the document inside the page's one iframe, which must be sandboxed.
-func frame(t *testing.T, page string) string {
+// frames are the documents inside the page's two iframes, which must be sandboxed.
+func frames(t *testing.T, page string) (documents []string) {
 	t.Helper()
 	for tokens := nethtml.NewTokenizer(strings.NewReader(page)); tokens.Next() != nethtml.ErrorToken; {
 		token := tokens.Token()
@@ -132,10 +137,12 @@ func frame(t *testing.T, page string) string {
 		if sandbox, there := attrs["sandbox"]; !there || sandbox != "" {
 			t.Errorf("the frame's sandbox is %q (%v), want the strictest", sandbox, there)
 		}
-		return attrs["srcdoc"]
+		documents = append(documents, attrs["srcdoc"])
 	}
-	t.Fatal("the page has no frame")
-	return ""
+	if len(documents) != 2 {
+		t.Fatalf("the page has %d frames, want a light and a dark one", len(documents))
+	}
+	return documents
 }
 
 func TestNothingInAMailEscapesIntoThePages(t *testing.T) {
@@ -151,8 +158,8 @@ func TestNothingInAMailEscapesIntoThePages(t *testing.T) {
 		w := get(t, b, target)
 		for tokens := nethtml.NewTokenizer(strings.NewReader(w.Body.String())); tokens.Next() != nethtml.ErrorToken; {
 			token := tokens.Token()
-			if token.Data == "img" || token.Data == "script" {
-				t.Errorf("%s has a <%s>", target, token.Data)
+			if own := token.Type == nethtml.EndTagToken || token.String() == `<script src="/dev/mail/box.js" defer="">`; token.Data == "img" || token.Data == "script" && !own {
+				t.Errorf("%s has a %v", target, token)
 			}
 			for _, a := range token.Attr {
 				if strings.HasPrefix(a.Key, "on") {
@@ -170,10 +177,10 @@ func TestEveryAnswerIsProtected(t *testing.T) {
 	t.Parallel()
 	b := newBox(t)
 	sendLink(t, b, user(t, "ada@example.com"))
-	for _, target := range []string{"/dev/mail", "/dev/mail/1", "/dev/mail/99", "/dev/mail/next?to=x", "/dev/mail/next?to=ada@example.com"} {
+	for _, target := range []string{"/dev/mail", "/dev/mail/1", "/dev/mail/99", "/dev/mail/next?to=x", "/dev/mail/next?to=ada@example.com", "/dev/mail/box.js"} {
 		h := get(t, b, target).Header()
 		csp := h.Get("Content-Security-Policy")
-		if !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "script-src") || !strings.Contains(csp, "frame-ancestors 'none'") {
+		if !strings.HasPrefix(csp, "default-src 'none'") || !strings.Contains(csp, "script-src 'self';") || !strings.Contains(csp, "frame-ancestors 'none'") {
 			t.Errorf("%s: the policy is %q", target, csp)
 		}
 		if h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "no-referrer" || h.Get("X-Content-Type-Options") != "nosniff" {
@@ -194,7 +201,7 @@ func TestUnknownMailsAndMethods(t *testing.T) {
 		t.Errorf("/dev/mail/ leads to %q", w.Header().Get("Location"))
 	}
 	w := httptest.NewRecorder()
-	b.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/dev/mail", nil))
+	b.Handler(t.Context()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/dev/mail", nil))
 	if w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST answers %d", w.Code)
 	}
@@ -275,7 +282,7 @@ func TestNextEndsWithItsCaller(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		b.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/dev/mail/next?to=ada@example.com", nil))
+		b.Handler(t.Context()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/dev/mail/next?to=ada@example.com", nil))
 		if waited := time.Since(start); waited != time.Second {
 			t.Errorf("it waited %v", waited)
 		}

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	netmail "net/mail"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,14 +21,19 @@ import (
 // patience is how long /dev/mail/next waits for a mail.
 const patience = 10 * time.Second
 
-//go:embed pages
+//go:embed pages/*.html
 var files embed.FS
+
+//go:embed pages/box.js
+var script []byte
 
 var pages = template.Must(template.ParseFS(files, "pages/*.html"))
 
-// policy lets the pages and the mail inside the frame, which inherits it, use
-// inline styles and nothing else: no script, no image, nothing from elsewhere.
-const policy = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// policy lets the pages and the mails inside the frames, which inherit it, use
+// inline styles, pictures that they hold themselves and our one script, which the
+// sandbox keeps out of the frames; nothing from elsewhere.
+const policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'self'; connect-src 'self'; " +
+	"frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Handler answers
 //
@@ -37,13 +43,21 @@ const policy = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self';
 //	                                address, waiting up to 10 seconds for it; 404 when none came
 //	GET /dev/mail/latest?to=ADDRESS text/plain: the id in the newest link to that address, handed
 //	                                out before or not, without waiting; 404 when there is none
-func (b *Box) Handler() http.Handler {
+//	GET /dev/mail/events            server-sent events: the number of the newest mail
+//
+// What waits for mails ends when until does, so that nobody holds up the server's end.
+func (b *Box) Handler(until context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /dev/mail", b.list)
 	mux.HandleFunc("GET /dev/mail/{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/dev/mail", http.StatusMovedPermanently)
 	})
-	mux.HandleFunc("GET /dev/mail/next", b.nextID)
+	mux.HandleFunc("GET /dev/mail/next", func(w http.ResponseWriter, r *http.Request) { b.nextID(until, w, r) })
+	mux.HandleFunc("GET /dev/mail/events", b.events(until))
+	mux.HandleFunc("GET /dev/mail/box.js", func(w http.ResponseWriter, _ *http.Request) {
+		protect(w, "text/javascript; charset=utf-8")
+		_, _ = w.Write(script) // a browser that is gone needs no answer
+	})
 	mux.HandleFunc("GET /dev/mail/latest", b.latestID)
 	mux.HandleFunc("GET /dev/mail/{n}", b.show)
 	return mux
@@ -51,15 +65,19 @@ func (b *Box) Handler() http.Handler {
 
 func (b *Box) list(w http.ResponseWriter, _ *http.Request) {
 	type row struct {
-		Number      int
-		To, Subject string
-		At          time.Time
+		Number            int
+		To, Subject, Lang string
+		At                time.Time
 	}
 	var rows []row
 	for _, l := range b.newestFirst() {
-		rows = append(rows, row{Number: l.number, To: l.message.To.Raw(), Subject: l.message.Subject, At: l.at.UTC()})
+		rows = append(rows, row{Number: l.number, To: l.message.To.Raw(), Subject: l.message.Subject, Lang: l.message.Lang, At: l.at.UTC()})
 	}
-	render(w, "list.html", map[string]any{"Mails": rows, "Capacity": Capacity})
+	newest := 0
+	if len(rows) > 0 { // and not b.newest, which may have risen meanwhile
+		newest = rows[0].Number
+	}
+	render(w, "list.html", map[string]any{"Mails": rows, "Capacity": Capacity, "Newest": newest})
 }
 
 func (b *Box) show(w http.ResponseWriter, r *http.Request) {
@@ -75,18 +93,40 @@ func (b *Box) show(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	before, link, after := splitLink(l.message.Text)
+	newest, _ := b.newest()
+	page := l.message.Page()
 	render(w, "mail.html", map[string]any{
-		"Number": l.number, "Headers": headers, "Before": before, "Link": link, "After": after, "HTML": l.message.HTML,
+		"Number": l.number, "Newest": newest, "Subject": l.message.Subject, "To": l.message.To.Raw(), "Lang": l.message.Lang, "Size": len(l.message.Raw),
+		"HTML": page != "", "Light": inScheme(page, "light"), "Dark": inScheme(page, "dark"),
+		"Before": before, "Link": link, "After": after, "Headers": headers, "Source": string(l.message.Raw),
 	})
 }
 
-func (b *Box) nextID(w http.ResponseWriter, r *http.Request) {
+var (
+	askedScheme = regexp.MustCompile(`\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)`)
+	ownScheme   = regexp.MustCompile(`(color-scheme:|color-schemes?" content=")(\s*)light dark`)
+)
+
+// inScheme is a mail as it looks in one of the schemes, whichever the browser
+// prefers: what it asks of that is replaced by what is always, or never, true.
+func inScheme(page, scheme string) string {
+	page = askedScheme.ReplaceAllStringFunc(page, func(asked string) string {
+		if strings.Contains(asked, scheme) {
+			return "(min-width: 0)"
+		}
+		return "(max-width: 0)"
+	})
+	return ownScheme.ReplaceAllString(page, "${1}${2}"+scheme)
+}
+
+func (b *Box) nextID(until context.Context, w http.ResponseWriter, r *http.Request) {
 	to, ok := recipient(w, r)
 	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
+	defer context.AfterFunc(until, cancel)()
 	id, came := b.next(ctx, to)
 	if !came {
 		plain(w, http.StatusNotFound, fmt.Sprintf("no new mail with a link came to this address within %d seconds; "+
