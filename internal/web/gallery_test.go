@@ -118,6 +118,10 @@ func newGallery(t *testing.T) *gallery {
 		"badform":          ask(s, post, "/forgot", "", url.Values{}),
 		"toolarge":         ask(s, post, "/forgot", "", url.Values{"email": {strings.Repeat("a", 65<<10)}}),
 	}
+	worn, _ := branded(t, s.World, "")
+	for name, path := range map[string]string{"forgot-branded": "/forgot?account=7", "done-branded": "/done?account=7"} {
+		g.rooms[name] = ask(&site{pages: worn}, get, path, "", nil)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/gallery/{room}/{language}", func(w http.ResponseWriter, r *http.Request) {
 		got := g.rooms[r.PathValue("room")](r.PathValue("language"))
@@ -127,6 +131,7 @@ func newGallery(t *testing.T) *gallery {
 		w.WriteHeader(got.Code)
 		_, _ = w.Write(got.Body.Bytes())
 	})
+	mux.Handle("/assets/", worn) // which has what all have, and the logo
 	mux.Handle("/", s.pages)
 	g.server = httptest.NewTLSServer(mux)
 	t.Cleanup(g.server.Close)
@@ -176,6 +181,10 @@ func TestEveryPageIsForEverybody(t *testing.T) {
 				eval[string](b, `document.documentElement.style.fontSize = ""`)
 				eval[bool](b, `document.querySelector("details").open = false`)
 				b.picture(filepath.Join(folder, "pages"), what)
+				if room == "forgot" {
+					eval[bool](b, `document.querySelector("details").open = true`)
+					b.picture(filepath.Join(folder, "pages"), "languages-"+tag)
+				}
 			}
 			if t.Failed() && folder == "" {
 				return // one page's faults are enough to read
