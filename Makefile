@@ -8,7 +8,7 @@ FUZZTIME ?= 10m
 
 .PHONY: help
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the static binary bin/sparekey
@@ -38,6 +38,12 @@ contract: setup ## Hold server and clients against the contract, and it against 
 .PHONY: faults
 faults: setup ## Hold the promises while databases, mail servers, disks and processes fail (as root; half an hour)
 	set -o pipefail; SPAREKEY_FAULTS=long go test -count=1 -timeout 90m -run 'TestFaults' -v ./e2e | grep -E '^\||^( *--- |FAIL|ok|panic)'
+
+.PHONY: screenshots
+screenshots: setup ## Picture every page, light and dark, on a phone and a desktop, into screenshots/
+	rm -rf screenshots
+	SPAREKEY_SCREENSHOTS=$(CURDIR)/screenshots go test -count=1 -timeout 30m -run TestEveryPageIsForEverybody ./internal/web
+	@echo "look at screenshots/"
 
 .PHONY: bench
 bench: ## Measure against what the machine itself can do; prints a table of ratios

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"image"
+	"image/color"
 	"image/png"
 	"log/slog"
 	"net/http"
@@ -17,24 +18,30 @@ import (
 	"github.com/sparekey/sparekey/internal/web"
 )
 
-// TestPagesWearTheBrand: its name, logo, colours and whom to ask; the colours in a stylesheet of its own, so that nothing is inline.
-func TestPagesWearTheBrand(t *testing.T) {
-	t.Parallel()
-	var picture bytes.Buffer
-	if err := png.Encode(&picture, image.NewNRGBA(image.Rect(0, 0, 960, 128))); err != nil {
+// branded are pages on a World of which those at reset.globex.example, and those with ?account=7, wear a brand of their own.
+func branded(t *testing.T, w *servicetest.World, prefix string) (*web.Pages, reset.Logo) {
+	t.Helper()
+	picture := image.NewNRGBA(image.Rect(0, 0, 960, 128))
+	for x := range 960 {
+		for y := range 128 {
+			if dx, dy := x%128-64, y-64; dx*dx+dy*dy < 60*60 {
+				picture.Set(x, y, color.NRGBA{R: 0x7a, G: 0x1f, B: 0x5c, A: 0xff})
+			}
+		}
+	}
+	var file bytes.Buffer
+	if err := png.Encode(&file, picture); err != nil {
 		t.Fatal(err)
 	}
-	logo, err := reset.NewLogo(picture.Bytes())
+	logo, err := reset.NewLogo(file.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
 	named := logo
 	named.Data = nil
 	globex := reset.Brand{Account: 7, Name: "Globex & Co", Logo: named, Accent: "#7a1f5c", Background: "#fdf3f9", Support: "help@globex.example"}
-	w := servicetest.New(t)
-	w.AddUser(t, ada, "Ada")
 	pages, err := web.New(web.Options{
-		Service: w.Service, BaseURL: servicetest.BaseURL + "/auth", ServiceName: "Example", MinLength: 15, MaxLength: 1024,
+		Service: w.Service, BaseURL: servicetest.BaseURL + prefix, ServiceName: "Example", MinLength: 15, MaxLength: 1024,
 		BrandOf: func(r *http.Request) reset.Brand {
 			if r.Host == "reset.globex.example" || r.URL.Query().Get("account") == "7" {
 				return globex
@@ -52,6 +59,15 @@ func TestPagesWearTheBrand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pages, logo
+}
+
+// TestPagesWearTheBrand: its name, logo, colours and whom to ask; the colours in a stylesheet of its own, so that nothing is inline.
+func TestPagesWearTheBrand(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t)
+	w.AddUser(t, ada, "Ada")
+	pages, logo := branded(t, w, "/auth")
 	ask := func(method, host, path string, form url.Values) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(form.Encode()))
 		r.Host = host
@@ -85,7 +101,7 @@ func TestPagesWearTheBrand(t *testing.T) {
 		t.Errorf("%s: %d %v", sheet, css.Code, css.Header())
 	}
 	file := get("elsewhere.example", "/assets/"+logo.Name())
-	if file.Code != http.StatusOK || !bytes.Equal(file.Body.Bytes(), picture.Bytes()) || file.Header().Get("Content-Type") != "image/png" || file.Header().Get("X-Content-Type-Options") != "nosniff" {
+	if file.Code != http.StatusOK || !bytes.Equal(file.Body.Bytes(), logo.Data) || file.Header().Get("Content-Type") != "image/png" || file.Header().Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("the logo: %d %v", file.Code, file.Header())
 	}
 	for _, odd := range []string{

@@ -26,6 +26,8 @@ var textFiles embed.FS
 type piece struct {
 	i18n.Part
 	Time string // if it is a moment: for programs, such as the page's script, which says it in the person's own zone
+	// Foreign says that it may be written in any direction, as a whole. Lists are not: they are in the page's language, with each name kept apart.
+	Foreign bool
 }
 
 // problem is one thing that kept a form from being taken.
@@ -89,7 +91,7 @@ func (v *view) line(key string, data i18n.Data) []piece {
 	parts := v.say.Parts(key, said)
 	line := make([]piece, len(parts))
 	for i, part := range parts {
-		line[i] = piece{Part: part, Time: times[part.Name]}
+		line[i] = piece{Part: part, Time: times[part.Name], Foreign: part.Name == "Address" || part.Name == "Support"}
 	}
 	return line
 }

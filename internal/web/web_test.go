@@ -13,15 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/sparekey/sparekey/internal/puzzle"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/servicetest"
 	"github.com/sparekey/sparekey/internal/web"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	ada  = "ada@example.test"

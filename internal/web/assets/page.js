@@ -89,6 +89,7 @@
           return answer.text().then(function (text) {
             var page = new DOMParser().parseFromString(text, "text/html");
             document.title = page.title;
+            page.querySelectorAll("[autofocus]").forEach(function (element) { element.removeAttribute("autofocus"); });
             document.querySelector("main").replaceWith(page.querySelector("main"));
             begin();
             var field = document.getElementById("password");
