@@ -31,7 +31,7 @@ type site struct {
 	server *httptest.Server
 }
 
-func newSite(t *testing.T, prefix string, opts ...servicetest.Option) *site {
+func newSite(t testing.TB, prefix string, opts ...servicetest.Option) *site {
 	t.Helper()
 	s := &site{World: servicetest.New(t, opts...)}
 	var err error
