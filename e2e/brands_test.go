@@ -163,7 +163,12 @@ func TestStrictHosts(t *testing.T) {
 	}
 	w.exactly(t, 3)
 	for _, headers := range [][]string{
-		{"Host: evil.test"}, {"Host: 127.0.0.1"}, {"Host: acme.test"}, {"Host: x.reset.acme.test"}, {"Host: reset.acme.test.evil.test"}, {"Host: "},
+		{"Host: evil.test"},
+		{"Host: 127.0.0.1"},
+		{"Host: acme.test"},
+		{"Host: x.reset.acme.test"},
+		{"Host: reset.acme.test.evil.test"},
+		{"Host: "},
 		{"Host: evil.test", "X-Forwarded-Host: reset.acme.test", "Forwarded: host=reset.acme.test"},
 	} {
 		answer := w.raw(t, post(requestPath, "application/json", asking(person(0)), headers...))

@@ -44,7 +44,7 @@ func (d *doctorsBag) published(ctx context.Context, r mail.Record) (bool, error)
 	defer cancel()
 	found, err := d.lookupTXT(ctx, r.Name)
 	if err != nil {
-		return false, nil //nolint:nilerr // not there, or not to be seen from here
+		return false, nil // not there, or not to be seen from here
 	}
 	for _, text := range found {
 		if r.Matches(text) {

@@ -34,7 +34,8 @@ func newMailPreview(c console) *cobra.Command {
 		Long: `Write every mail in every language as it would be sent, but for the signature: as
 .eml, for mail programs, and its HTML as .html, for browsers; index.html leads to all of
 them. With a database, those of each account with a brand of its own too, in a folder
-each. The people and the links in them are made up; nothing is sent, and nothing else changed.
+each. The people and the links in them are made up; nothing is sent, and nothing else
+changed.
 
 It needs no setting; those of mail and brand, and mail.templates, have their effect.
 Files that are there are overwritten.`,

@@ -116,8 +116,12 @@ func TestReport(t *testing.T) {
 		{"joined", errors.Join(errors.New("one"), errors.New("two")), exitFailed, "error: one; two\n"},
 		{"control characters", errors.New("a\x1b[2Jb"), exitFailed, `error: a\x1b[2Jb` + "\n"},
 		{
-			"configuration", hintf(&config.Error{Faults: []config.Fault{{Path: "a", Problem: "is bad", Fix: "mend it"}, {Path: "b", Problem: "is worse", Fix: "mend that"}}}, "unused"),
+			"configuration", &config.Error{Faults: []config.Fault{{Path: "a", Problem: "is bad", Fix: "mend it"}, {Path: "b", Problem: "is worse", Fix: "mend that"}}},
 			exitUsage, "error: a is bad; mend it\nerror: b is worse; mend that\nhint: docs/configuration.md has every setting, and sparekey config prints where values come from\n",
+		},
+		{
+			"another file", hintf(&config.Error{Faults: []config.Fault{{Path: "a", Problem: "is bad", Fix: "mend it"}}}, "see about it"),
+			exitUsage, "error: a is bad; mend it\nhint: see about it\n",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

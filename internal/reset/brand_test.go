@@ -37,14 +37,14 @@ func address(t testing.TB, s string) reset.Address {
 func TestBrandingIsKeptTidy(t *testing.T) {
 	t.Parallel()
 	base := theDefault(t, "https://reset.example.test:8443/auth")
-	got, err := reset.Branding{
+	_, err := reset.Branding{
 		Name: "  Acme  ", Accent: " #0A5 ", Background: "#FAFAFA", Sender: `"Acme, Ltd" <no-reply@acme.test>`,
 		ReplyTo: " Help@Acme.test", Support: "https://acme.test/help", LinkBase: "https://Reset.Bücher.test:8443/auth/",
 		Hosts: []string{"Reset.Bücher.test", "xn--bcher-kva.test.", "reset.xn--bcher-kva.test"},
 	}.Checked(base)
 	// #00aa55 on #fafafa is no 4.5:1; the error is looked at below.
 	refused(t, "a pale accent", err, reset.Invalid, reset.CodeBadValue)
-	got, err = reset.Branding{
+	got, err := reset.Branding{
 		Name: "  Acme  ", Accent: " #063 ", Background: "#FAFAFA", Sender: `"Acme, Ltd" <no-reply@acme.test>`,
 		ReplyTo: " Help@Acme.test", Support: "https://acme.test/help", LinkBase: "https://Reset.Bücher.test:8443/auth/",
 		Hosts: []string{"Reset.Bücher.test", "xn--bcher-kva.test.", "reset.xn--bcher-kva.test"},

@@ -14,15 +14,21 @@ import (
 )
 
 // serve has a box answer over a real connection, as long as until lasts.
-func serve(t *testing.T, b *Box, until context.Context) *httptest.Server {
+func serve(until context.Context, t *testing.T, b *Box) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(b.Handler(until))
 	t.Cleanup(server.Close)
 	return server
 }
 
+// answer is how a stream was answered.
+type answer struct {
+	status int
+	header http.Header
+}
+
 // stream opens a stream of events.
-func stream(t *testing.T, server *httptest.Server, query, lastID string) (*http.Response, *bufio.Reader) {
+func stream(t *testing.T, server *httptest.Server, query, lastID string) (answer, *bufio.Reader) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
@@ -38,7 +44,7 @@ func stream(t *testing.T, server *httptest.Server, query, lastID string) (*http.
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = response.Body.Close() })
-	return response, bufio.NewReader(response.Body)
+	return answer{response.StatusCode, response.Header}, bufio.NewReader(response.Body)
 }
 
 // event reads the next event; "" at the end of the stream.
@@ -66,10 +72,10 @@ func TestEveryMailIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	b := newBox(t)
 	sendNotice(t, b, user(t, "ada@example.com"))
-	server := serve(t, b, t.Context())
+	server := serve(t.Context(), t, b)
 	response, events := stream(t, server, "?seen=1", "")
-	if got := response.Header.Get("Content-Type"); got != "text/event-stream" || response.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("it is %s, kept as %q", got, response.Header.Get("Cache-Control"))
+	if got := response.header.Get("Content-Type"); got != "text/event-stream" || response.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("it is %s, kept as %q", got, response.header.Get("Cache-Control"))
 	}
 	for _, want := range []string{"event: mail|id: 2|data: 2", "event: mail|id: 3|data: 3"} {
 		sendLink(t, b, user(t, "ada@example.com"))
@@ -89,15 +95,15 @@ func TestEveryMailIsToldAtOnce(t *testing.T) {
 func TestStreamsAreBounded(t *testing.T) {
 	t.Parallel()
 	b := newBox(t)
-	server := serve(t, b, t.Context())
+	server := serve(t.Context(), t, b)
 	for range maxStreams {
-		if response, _ := stream(t, server, "", ""); response.StatusCode != http.StatusOK {
-			t.Fatalf("got %d", response.StatusCode)
+		if response, _ := stream(t, server, "", ""); response.status != http.StatusOK {
+			t.Fatalf("got %d", response.status)
 		}
 	}
 	response, _ := stream(t, server, "", "")
-	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
-		t.Errorf("one more answers %d", response.StatusCode)
+	if response.status != http.StatusServiceUnavailable || response.header.Get("Retry-After") == "" {
+		t.Errorf("one more answers %d", response.status)
 	}
 }
 
@@ -107,11 +113,11 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	b := newBox(t)
 	until, stop := context.WithCancel(t.Context())
 	defer stop()
-	server := serve(t, b, until)
+	server := serve(until, t, b)
 	_, events := stream(t, server, "", "")
 	waiting := make(chan int, 1)
 	go func() {
-		response, err := server.Client().Get(server.URL + "/dev/mail/next?to=ada@example.com") //nolint:noctx // it ends with the server
+		response, err := server.Client().Get(server.URL + "/dev/mail/next?to=ada@example.com")
 		if err != nil {
 			waiting <- 0
 			return

@@ -1,11 +1,10 @@
 package shottest
 
 import (
+	"image/png"
 	"os"
 	"path/filepath"
 	"testing"
-
-	"image/png"
 )
 
 func TestShoot(t *testing.T) {
