@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/httpserver"
@@ -45,7 +46,7 @@ func ofDefault(b reset.Branding) (reset.Brand, error) {
 
 // readLogo reads a picture, and no more of a file than a logo may have.
 func readLogo(path string) (l reset.Logo, err error) {
-	f, err := os.Open(path)
+	f, err := os.Open(filepath.Clean(path))
 	if err != nil {
 		return reset.Logo{}, err
 	}
