@@ -78,6 +78,14 @@ func TestAutocert(t *testing.T) {
 	if err != nil || again.SerialNumber.Cmp(first.SerialNumber) != 0 || authority.Orders() != 1 {
 		t.Errorf("after the restart: %v, %d orders", err, authority.Orders())
 	}
+
+	// An account's host gets its own while it serves, and without TLS leads to its own https.
+	const own = "reset.acme.test"
+	must(t, w.env, "", "account", "set", "Acme", "--host", own)
+	w.server.waitFor(t, own)
+	if _, err := shown(t, w.addr, own, authority.Roots()); err != nil {
+		t.Errorf("the account's host: %v", err)
+	}
 }
 
 // TestHangup: SIGHUP has the certificate read again and breaks no connection off;

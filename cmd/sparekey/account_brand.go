@@ -142,7 +142,7 @@ func fromFile(path string) (brandChange, error) {
 	}
 	given, err := config.ReadBrand(contents, path)
 	if err != nil {
-		return nil, hintf(err, "docs/branding.md shows such a file")
+		return nil, err
 	}
 	return changing(given, config.BrandNames(), filepath.Dir(path))
 }

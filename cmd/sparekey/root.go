@@ -69,8 +69,8 @@ func report(w io.Writer, err error) int {
 			_, _ = fmt.Fprintf(w, "error: %s\n", f)
 		}
 		hint := "docs/configuration.md has every setting, and sparekey config prints where values come from"
-		if f, ok := errors.AsType[*failure](err); ok {
-			hint = f.hint // of a file that is not the configuration's
+		if faults.Hint != "" {
+			hint = faults.Hint
 		}
 		_, _ = fmt.Fprintf(w, "hint: %s\n", visible(hint))
 		return exitUsage

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,6 +120,47 @@ func checkPrivate(t *testing.T, folder string) {
 	})
 	if err != nil || files < 3 { // the folder, the account's key, the certificate
 		t.Errorf("%d files, %v", files, err)
+	}
+}
+
+// TestACMEOfMoreHosts: hosts that come later get their certificates by themselves; what no authority names is passed over.
+func TestACMEOfMoreHosts(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	authority := acmetest.Start(t, port(t, l), 90*24)
+	var more atomic.Pointer[[]string]
+	more.Store(&[]string{"localhost", "192.0.2.7", acmeHost})
+	j, cache := newJournal(), t.TempDir()
+	options := certs.ACMEOptions{
+		Hosts: []string{acmeHost}, More: func() []string { return *more.Load() }, Cache: cache, Directory: authority.Directory,
+		Roots: authority.Pool(), Now: time.Now, Log: j.log(),
+	}
+	a, err := certs.NewACME(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := speak(t, l, a.TLSConfig())
+	client := func(name string) *tls.Config {
+		return &tls.Config{RootCAs: authority.Roots(), ServerName: name, MinVersion: tls.VersionTLS12}
+	}
+	stop := watch(t, a, nil)
+	j.waitFor(t, "tls.loaded", 1)
+	const later = "reset.acme.test"
+	if _, err := dial(t, address, client(later)); err == nil {
+		t.Error("a certificate was shown for a host that is none of ours")
+	}
+	more.Store(&[]string{later, "localhost"})
+	j.waitFor(t, "tls.loaded", 2)
+	for _, name := range []string{later, acmeHost} {
+		if _, err := dial(t, address, client(name)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	stop()
+	if again, err := certs.NewACME(options); err != nil {
+		t.Error(err)
+	} else if _, err := dial(t, speak(t, listen(t), again.TLSConfig()), client(later)); err != nil {
+		t.Errorf("after a new start: %v", err)
 	}
 }
 

@@ -132,6 +132,8 @@ func BrandNames() []string {
 	return []string{BrandName, BrandLogo, BrandAccent, BrandBackground, BrandSender, BrandReplyTo, BrandSupport, BrandLinkBase, BrandHosts}
 }
 
+const brandHint = "docs/branding.md shows such a file"
+
 // ReadBrand reads the file of an account's brand: YAML as in the configuration,
 // with the names above. What it does not name, or leaves empty, is missing in the
 // answer. Hosts have commas between them. The error is an *Error with every fault.
@@ -139,7 +141,7 @@ func ReadBrand(contents []byte, path string) (map[string]string, error) {
 	source := "file " + showPath(path)
 	raw, err := yaml.Parser().Unmarshal(contents)
 	if err != nil {
-		return nil, &Error{Faults: yamlFaults(err, source)}
+		return nil, &Error{Faults: yamlFaults(err, source), Hint: brandHint}
 	}
 	var faults []Fault
 	if extraDocument(contents) {
@@ -174,7 +176,7 @@ func ReadBrand(contents []byte, path string) (map[string]string, error) {
 		}
 	}
 	if len(faults) > 0 {
-		return nil, &Error{Faults: faults}
+		return nil, &Error{Faults: faults, Hint: brandHint}
 	}
 	return values, nil
 }

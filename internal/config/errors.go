@@ -8,6 +8,8 @@ import (
 // Error holds every fault that was found, so that they can be mended in one go.
 type Error struct {
 	Faults []Fault
+	// Hint is where to look, if that is not docs/configuration.md.
+	Hint string
 }
 
 // Error returns one line per fault. It never repeats a value, for a value in
