@@ -39,7 +39,7 @@ var chromium browser
 
 type browser struct {
 	once   sync.Once
-	ctx    context.Context //nolint:containedctx // the browser's life, as chromedp has it
+	ctx    context.Context // the browser's life, as chromedp has it
 	err    error
 	cancel func()
 	folder string
@@ -97,7 +97,7 @@ var (
 // tab is a page in a browser with a profile of its own.
 type tab struct {
 	t    *testing.T
-	ctx  context.Context //nolint:containedctx // the tab's life, as chromedp has it
+	ctx  context.Context // the tab's life, as chromedp has it
 	base string
 
 	mu      sync.Mutex

@@ -206,7 +206,7 @@ func (b *tab) picture(folder, name string) {
 			// The size of the page is known once it was drawn.
 			eval[bool](b, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
 			shot := call(b, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{CaptureBeyondViewport: new(true)})
-			if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%s-%s.png", name, on, scheme)), shot.Data, 0o644); err != nil { //nolint:gosec // pictures for everybody
+			if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%s-%s.png", name, on, scheme)), shot.Data, 0o644); err != nil {
 				b.t.Fatal(err)
 			}
 		}
