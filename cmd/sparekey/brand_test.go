@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
@@ -26,7 +27,7 @@ func TestSentToTheHostsOwnHTTPS(t *testing.T) {
 		"reset.acme.test": "https://reset.acme.test", "r.acme.test:80": "https://reset.acme.test",
 		"reset.example.com": servicetest.BaseURL, "evil.test": servicetest.BaseURL, "reset.acme.test@evil.test": servicetest.BaseURL, "": servicetest.BaseURL,
 	} {
-		r := httptest.NewRequest("GET", "/forgot?account=1", nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/forgot?account=1", nil)
 		r.Host = host
 		r.Header.Set("X-Forwarded-Host", "reset.acme.test")
 		if got := to(r).String(); got != want {
