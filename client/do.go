@@ -144,13 +144,11 @@ func quotes(err error) bool {
 			return false
 		}
 	}
-	var (
-		timeout     net.Error // among them net.OpError
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-		alert       tls.AlertError
-	)
-	return !errors.As(err, &timeout) && !errors.As(err, &certificate) && !errors.As(err, &record) && !errors.As(err, &alert)
+	_, network := errors.AsType[net.Error](err) // among them *net.OpError
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, record := errors.AsType[tls.RecordHeaderError](err)
+	_, alert := errors.AsType[tls.AlertError](err)
+	return !network && !certificate && !record && !alert
 }
 
 // read takes an answer: the success that the call wants, a refusal in the

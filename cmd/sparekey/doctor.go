@@ -40,8 +40,8 @@ func newDoctor(c console) *cobra.Command {
 		Short: "Check the set-up, and say what to do about it",
 		Long: `Check the database, the audit trail, the clock, the base URL, the sender, the mail
 server and, where there are any, what mails are signed with, the certificate, the
-targets of events and what knows leaked passwords, each with a line of what to do when it fails. The exit code
-is 1 if any failed.
+targets of events and what knows leaked passwords, each with a line of what to do
+when it fails. The exit code is 1 if any failed.
 
 It sends no mail, except a test mail with --send-to, and no event, and changes
 nothing: all that it writes is a probe, to see that the database takes it. It may

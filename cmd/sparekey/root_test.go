@@ -120,7 +120,7 @@ func TestReport(t *testing.T) {
 			exitUsage, "error: a is bad; mend it\nerror: b is worse; mend that\nhint: docs/configuration.md has every setting, and sparekey config prints where values come from\n",
 		},
 		{
-			"another file", hintf(&config.Error{Faults: []config.Fault{{Path: "a", Problem: "is bad", Fix: "mend it"}}}, "see about it"),
+			"another file", &config.Error{Faults: []config.Fault{{Path: "a", Problem: "is bad", Fix: "mend it"}}, Hint: "see about it"},
 			exitUsage, "error: a is bad; mend it\nhint: see about it\n",
 		},
 	} {

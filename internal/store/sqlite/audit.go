@@ -114,12 +114,12 @@ func (l ledger) PutStream(ctx context.Context, s reset.AuditStream) error {
 // there are two texts to keep compiled.
 const recordsAtOnce = 16
 
-var (
-	insertRecord  = `INSERT INTO audit_entries (` + recordColumns + `) VALUES ` + recordPlaces
-	insertRecords = insertRecord + strings.Repeat(`, `+recordPlaces, recordsAtOnce-1)
+const (
+	recordPlaces = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)` // one for each of recordColumns
+	insertRecord = `INSERT INTO audit_entries (` + recordColumns + `) VALUES ` + recordPlaces
 )
 
-const recordPlaces = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+var insertRecords = insertRecord + strings.Repeat(`, `+recordPlaces, recordsAtOnce-1)
 
 // Append implements reset.AuditLedger.
 func (l ledger) Append(ctx context.Context, records []reset.AuditRecord) error {
@@ -128,7 +128,7 @@ func (l ledger) Append(ctx context.Context, records []reset.AuditRecord) error {
 		if len(records) >= recordsAtOnce {
 			n, insert = recordsAtOnce, insertRecords
 		}
-		args := make([]any, 0, n*13)
+		args := make([]any, 0, n*strings.Count(recordPlaces, "?"))
 		for i := range records[:n] {
 			r := &records[i]
 			args = append(args, r.Stream, r.Seq, r.At.UnixMilli(), r.What, r.Who, r.From, r.Key,
