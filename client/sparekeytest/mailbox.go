@@ -56,6 +56,16 @@ func (b *mailbox) SendNotice(_ context.Context, m reset.NoticeMail) error {
 	return nil
 }
 
+// SendUnknown implements reset.Mailer.
+func (b *mailbox) SendUnknown(_ context.Context, m reset.UnknownMail) error {
+	msg, err := b.composer.Unknown(m)
+	if err != nil {
+		return err
+	}
+	b.put(msg, "")
+	return nil
+}
+
 func (b *mailbox) put(msg *mail.Message, link string) {
 	m := Mail{To: msg.To.Raw(), Subject: msg.Subject, Text: msg.Text, HTML: msg.HTML, Link: link}
 	if link != "" {

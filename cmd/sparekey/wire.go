@@ -173,6 +173,9 @@ func (c *core) newCourier(domain reset.Config, mailer reset.Mailer, limits reset
 	users := builtin.New(c.store.behind, c.hasher, c.policy, c.now)
 	courier := reset.NewCourier(domain, c.store.behind, users, mailer, c.now, c.log)
 	courier.Limit(limits)
+	if c.cfg.Mail.TellUnknown {
+		courier.TellUnknown()
+	}
 	courier.Audit(c.audit)
 	courier.KeepTrail(c.store.behind, c.retention())
 	if c.store.turns != nil {

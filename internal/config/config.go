@@ -99,7 +99,9 @@ type Mail struct {
 	Connections int
 	// Templates is a folder with templates of the operator's own. Empty for none.
 	Templates string
-	DKIM      DKIM
+	// TellUnknown has addresses told for which there is no account.
+	TellUnknown bool
+	DKIM        DKIM
 }
 
 // API are the settings of the JSON interface.

@@ -127,6 +127,7 @@ mail:
   connections: 2
   dkim_key: "-----BEGIN PRIVATE KEY-----"
   templates: /etc/sparekey/mails
+  tell_unknown: true
   dkim_selector: SK2026
   dkim_domains: [Example.com, xn--exmple-cua.com]
 brand:
@@ -171,8 +172,8 @@ audit: {retention_days: 0, clients: none}
 		Mail: config.Mail{
 			SMTP: "smtps://u:p@mx.example.com", From: `"Example, Inc." <noreply@example.com>`,
 			ServiceName: "The Example", Connections: 2,
-			Templates: "/etc/sparekey/mails",
-			DKIM:      config.DKIM{Key: "-----BEGIN PRIVATE KEY-----", Selector: "sk2026", Domains: []string{"example.com", "xn--exmple-cua.com"}},
+			Templates: "/etc/sparekey/mails", TellUnknown: true,
+			DKIM: config.DKIM{Key: "-----BEGIN PRIVATE KEY-----", Selector: "sk2026", Domains: []string{"example.com", "xn--exmple-cua.com"}},
 		},
 		Brand: config.Brand{
 			Logo: "/etc/sparekey/logo.png", Accent: "#663399", Background: "#fafafa", ReplyTo: "help@example.com",

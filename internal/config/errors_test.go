@@ -105,6 +105,7 @@ func TestValuesThatDoNotFit(t *testing.T) {
 		{"language", "English", "is not a language tag"},
 		{"language", "de,en", "is not a language tag"},
 		{"mail.templates", "a\nb", "has a control character"},
+		{"mail.tell_unknown", "once", "is neither true nor false"},
 		{"mail.dkim_key", "/etc/sparekey/dkim.pem", "is not a private key in PEM"},
 		{"mail.dkim_selector", "a b", "is not a name that can stand in the DNS"},
 		{"mail.dkim_selector", "a..b", "is not a name that can stand in the DNS"},
@@ -433,7 +434,7 @@ func TestFlagsOfSomeSettings(t *testing.T) {
 	config.AddFlags(pflag.NewFlagSet("again", pflag.ContinueOnError))
 	var names []string
 	fs.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if diff := cmp.Diff([]string{"config", "database", "mail-connections", "mail-dkim-domains", "mail-dkim-selector", "mail-from", "mail-service-name", "mail-templates"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"config", "database", "mail-connections", "mail-dkim-domains", "mail-dkim-selector", "mail-from", "mail-service-name", "mail-tell-unknown", "mail-templates"}, names); diff != "" {
 		t.Error(diff)
 	}
 	defer func() {

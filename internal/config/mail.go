@@ -29,6 +29,10 @@ func letterSettings() []Setting {
 			Path: "mail.templates", Allowed: "the path of a folder, such as /etc/sparekey/mails",
 			About: "templates of your own, laid over those of the mails; docs/mails.md says how",
 		}, func(c *Config) *string { return &c.Mail.Templates }, parsePath),
+		boolean(Setting{
+			Path: "mail.tell_unknown", Default: "false",
+			About: "whether an address for which there is no account is told so when somebody asks for it, at most once a day",
+		}, func(c *Config) *bool { return &c.Mail.TellUnknown }),
 		bind(Setting{
 			Path: "mail.dkim_key", Kind: Text, Secret: true, Example: "what openssl genrsa 2048 prints",
 			Allowed: "a private key in PEM, RSA of 2048 to 4096 bits or Ed25519, without a passphrase",

@@ -114,7 +114,7 @@ func (m *Mailer) SendNotice(ctx context.Context, n reset.NoticeMail) error {
 	return m.send(ctx, msg)
 }
 
-// SendUnknown sends the mail to an address that nobody has. Errors are as with SendLink.
+// SendUnknown sends the mail to an address that nobody has, as reset.Mailer promises.
 func (m *Mailer) SendUnknown(ctx context.Context, u reset.UnknownMail) error {
 	msg, err := m.composer.Unknown(u)
 	if err != nil {

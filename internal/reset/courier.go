@@ -49,6 +49,8 @@ type Courier struct {
 	audit     *Audit      // nil: nothing is told
 	trail     trailKeeper
 	brands    *Brands // nil: all mails are as the mailer was made
+
+	tellUnknown bool
 }
 
 // NewCourier wires the courier to its surroundings.
@@ -70,7 +72,7 @@ func (c *Courier) Audit(a *Audit) { c.audit = a }
 
 // MailLink looks the address up and, if a user who may reset has it, mints a
 // request and mails its link to the address in the directory. An address that
-// nobody has is no error. After an error the entry runs again and mints
+// nobody has is no error; see TellUnknown. After an error the entry runs again and mints
 // afresh; the newest link is the one that works. again says that the entry was
 // worked on before.
 //
@@ -125,7 +127,7 @@ func (c *Courier) count(ctx context.Context, a Address) (within bool, err error)
 func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address) error {
 	user, err := c.recipient(ctx, e, address)
 	if errors.Is(err, ErrNoUser) {
-		return c.skip(ctx, e, c.audit.ofAddress(address), EndUnknown, OutcomeUnknown)
+		return c.unknown(ctx, e, address)
 	}
 	if err != nil {
 		return err

@@ -147,6 +147,7 @@ type Refusal struct {
 type Mailer interface {
 	SendLink(ctx context.Context, m LinkMail) error
 	SendNotice(ctx context.Context, m NoticeMail) error
+	SendUnknown(ctx context.Context, m UnknownMail) error
 }
 
 // LinkMail is what the mail with the link says.

@@ -255,6 +255,13 @@ func (w *World) VerifyPassword(t testing.TB, email, password string) bool {
 // Links returns the link mails that were sent, oldest first.
 func (w *World) Links() []reset.LinkMail { return w.mail.copyLinks() }
 
+// Unknown are the mails to addresses that nobody has, so far.
+func (w *World) Unknown() []reset.UnknownMail {
+	w.mail.mu.Lock()
+	defer w.mail.mu.Unlock()
+	return append([]reset.UnknownMail(nil), w.mail.unknown...)
+}
+
 // Notices returns the notices that were sent, oldest first.
 func (w *World) Notices() []reset.NoticeMail { return w.mail.copyNotices() }
 
@@ -341,6 +348,16 @@ type mailer struct {
 	err     error
 	links   []reset.LinkMail
 	notices []reset.NoticeMail
+	unknown []reset.UnknownMail
+}
+
+func (m *mailer) SendUnknown(_ context.Context, u reset.UnknownMail) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err == nil {
+		m.unknown = append(m.unknown, u)
+	}
+	return m.err
 }
 
 func (m *mailer) SendLink(_ context.Context, l reset.LinkMail) error {

@@ -125,9 +125,13 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 		_ = response.Body.Close()
 		waiting <- response.StatusCode
 	}()
+	start := time.Now()
 	stop()
 	if got := event(t, events); got != "" {
 		t.Errorf("got %q after the end", got)
+	}
+	if took := time.Since(start); took > streamTime/2 {
+		t.Errorf("it ended after %v, by itself", took)
 	}
 	if status := <-waiting; status != http.StatusNotFound {
 		t.Errorf("whoever waited for a mail was answered %d", status)
