@@ -40,9 +40,9 @@ faults: setup ## Hold the promises while databases, mail servers, disks and proc
 	set -o pipefail; SPAREKEY_FAULTS=long go test -count=1 -timeout 90m -run 'TestFaults' -v ./e2e | grep -E '^\||^( *--- |FAIL|ok|panic)'
 
 .PHONY: screenshots
-screenshots: setup ## Picture every page, light and dark, on a phone and a desktop, into screenshots/
+screenshots: setup ## Picture every page and mail, light and dark, on a phone and a desktop, into screenshots/
 	rm -rf screenshots
-	SPAREKEY_SCREENSHOTS=$(CURDIR)/screenshots go test -count=1 -timeout 30m -run TestEveryPageIsForEverybody ./internal/web
+	SPAREKEY_SCREENSHOTS=$(CURDIR)/screenshots go test -count=1 -timeout 30m -run 'TestEveryPageIsForEverybody|TestEveryMailFits' ./internal/web ./internal/mail/shottest
 	@echo "look at screenshots/"
 
 .PHONY: bench

@@ -19,6 +19,8 @@ const (
 	busy   state = "busy"            // it has as much to do as it takes on
 	// puzzled servers want work of callers without a key.
 	puzzled state = "demanding puzzles"
+	// elsewhere is a server that is called by a name that is none of its own, and answers at those alone.
+	elsewhere state = "called by another name"
 )
 
 // scenario is one way to a status of an operation.
@@ -189,6 +191,7 @@ func unwell() []scenario {
 	var all []scenario
 	for in, want := range map[state]struct{ status, code int }{
 		strict: {http.StatusTooManyRequests, 50}, broken: {http.StatusInternalServerError, -1}, busy: {http.StatusServiceUnavailable, -1},
+		elsewhere: {http.StatusBadRequest, 12},
 	} {
 		for operation, c := range map[string]func(*testing.T, *subject) call{
 			requestOp: ask, metadataOp: look(nobodys, resetKey), resetOp: use(nobodys, resetKey, password), jobOp: job(nobodys, adminKey),

@@ -46,6 +46,8 @@ func newSubject(t *testing.T, db database, in state) *subject {
 		s.env = append(s.env, "SPAREKEY_HTTP_MAX_IN_FLIGHT=1")
 	case puzzled:
 		s.env = append(s.env, "SPAREKEY_PUZZLE_ENABLED=true", "SPAREKEY_PUZZLE_DIFFICULTY=50")
+	case elsewhere:
+		s.env = append(s.env, "SPAREKEY_HTTP_STRICT_HOSTS=true")
 	case well:
 	}
 	s.start(t)
@@ -60,7 +62,7 @@ func newSubject(t *testing.T, db database, in state) *subject {
 		}
 	case busy:
 		s.begin(t, nobodysID) // waits for a body that does not come
-	case well, puzzled:
+	case well, puzzled, elsewhere:
 	}
 	return s
 }
@@ -71,7 +73,7 @@ func newSubject(t *testing.T, db database, in state) *subject {
 func TestContract(t *testing.T) {
 	t.Parallel()
 	for name, open := range databases {
-		for _, in := range []state{well, strict, broken, busy, puzzled} {
+		for _, in := range []state{well, strict, broken, busy, puzzled, elsewhere} {
 			t.Run(fmt.Sprintf("%s/%s", name, in), func(t *testing.T) {
 				t.Parallel()
 				// Before the state, since a busy server is not busy for long.

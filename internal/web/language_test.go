@@ -59,7 +59,6 @@ func TestLanguages(t *testing.T) {
 func TestEveryAnswerIsInTheLanguage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
-	p := s.person(t)
 	german := prefers("de-AT,de;q=0.9,en;q=0.5")
 	id := s.MailedID(t, ada)
 	for path, text := range map[string]string{
@@ -67,10 +66,13 @@ func TestEveryAnswerIsInTheLanguage(t *testing.T) {
 		"/reset/" + reset.NewID().Reveal(): "Diesen Link kennen wir nicht", "/reset": "öffnen Sie den Link noch einmal",
 		"/reset/" + id: "Es gilt dann in allen Ihren Konten: Acme und Globex.",
 	} {
+		p := s.person(t) // a new one each time, who has opened no other link
 		if got := p.send(http.MethodGet, path, nil, german); !strings.Contains(got.body, text) || !strings.Contains(got.body, `<html lang="de" dir="ltr">`) {
 			t.Errorf("%s does not say %q:\n%s", path, text, got.body)
 		}
 	}
+	p := s.person(t)
+	p.get("/reset/" + id)
 	got := p.send(http.MethodPost, "/reset", url.Values{"password": {"kurz"}}, german)
 	got.want(t, http.StatusBadRequest, "/reset", "<title>Fehler: Neues Passwort wählen – Example</title>", "Verwenden Sie mindestens 15 Zeichen; dieses hat 4.")
 	got = p.send(http.MethodPost, "/reset/hint", url.Values{"password": {"kurz"}}, german)

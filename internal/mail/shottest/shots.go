@@ -30,7 +30,7 @@ const patience = 30 * time.Second
 // Shoot writes a picture of each HTML file below from, which `sparekey mail preview`
 // has written there, in each size and scheme, below to: NAME.SIZE.SCHEME.png. languages
 // picks those whose name ends in one of them, such as "de"; none picks all. It
-// answers how many pictures there are.
+// answers how many pictures there are. A mail that is wider than the window is an error.
 func Shoot(ctx context.Context, from, to string, languages ...string) (int, error) {
 	pages, err := find(from, languages)
 	if err != nil {
@@ -131,6 +131,13 @@ func shoot(browser context.Context, page, file string, width, height int64, sche
 	}
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height), chromedp.Navigate("file://"+filepath.ToSlash(absolute))); err != nil {
 		return err
+	}
+	wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`))
+	if err != nil {
+		return err
+	}
+	if wide > width {
+		return fmt.Errorf("it is %d pixels wide, in a window of %d", wide, width)
 	}
 	// A window as high as the mail: Chromium's pictures of more than the window are shifted where text runs to the left.
 	whole, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`Math.ceil(document.documentElement.scrollHeight)`))
