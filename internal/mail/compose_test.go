@@ -111,7 +111,7 @@ func TestTheLinkMailSaysWhatItMust(t *testing.T) {
 
 Somebody, hopefully you, asked Example for a new password.
 
-Mail address: ada@example.com
+Email address: ada@example.com
 Accounts: Analytical Engines and Notes
 
 To choose a new password, open this link:
@@ -122,11 +122,11 @@ The link works once. It is good until 23 November 2026, 14:05 UTC, that
 is for 1 hour.
 The new password will hold in all of these accounts.
 
-If it was not you, you can safely ignore this mail: nothing has changed,
-and your password stays as it is.
+If it was not you, you can safely ignore this email: nothing has
+changed, and your password stays as it is.
 
 Example
-This is an automatic mail from Example.
+This is an automatic email from Example.
 `
 	if diff := cmp.Diff(want, got.text); diff != "" {
 		t.Errorf("the text part differs (-want +got):\n%s", diff)
@@ -152,8 +152,8 @@ func TestTheNoticeOfAnAddressSaysWhatItMust(t *testing.T) {
 		former bool
 		where  string
 	}{
-		{true, "Links for a new password do not come to this address any more, but to\nthe new one. Links that came before do not work any more.\n"},
-		{false, "Links for a new password come to this address from now on. Links that\ncame before do not work any more.\n"},
+		{true, "Links for a new password no longer come to this address, but to the new\none. Links that came before no longer work.\n"},
+		{false, "Links for a new password come to this address from now on. Links that\ncame before no longer work.\n"},
 	} {
 		n := noticeMail(t)
 		n.Matter, n.Former = reset.MatterAddress, c.former
@@ -164,9 +164,9 @@ func TestTheNoticeOfAnAddressSaysWhatItMust(t *testing.T) {
 		got := parse(t, m.Raw)
 		want := `Hello Ada Lovelace,
 
-Your mail address at Example was changed.
+Your email address at Example was changed.
 
-Mail address: ada@example.com
+Email address: ada@example.com
 Accounts: Analytical Engines and Notes
 Changed: 23 November 2026, 13:05 UTC
 
@@ -177,7 +177,7 @@ If you do not, somebody else may be about to take over your account.
 Tell your administrator at once.
 
 Example
-This is an automatic mail from Example.
+This is an automatic email from Example.
 `
 		if diff := cmp.Diff(want, got.text); diff != "" {
 			t.Errorf("the text part differs (-want +got):\n%s", diff)
@@ -187,7 +187,7 @@ This is an automatic mail from Example.
 				t.Errorf("the HTML part lacks %q", sentence)
 			}
 		}
-		if s := got.header.Get("Subject"); s != "Example: your mail address was changed" {
+		if s := got.header.Get("Subject"); s != "Example: your email address was changed" {
 			t.Errorf("the subject is %q", s)
 		}
 		if strings.Contains(got.text+got.html, "://") {
@@ -208,7 +208,7 @@ func TestTheNoticeSaysWhatItMust(t *testing.T) {
 
 Your password at Example was changed.
 
-Mail address: ada@example.com
+Email address: ada@example.com
 Accounts: Analytical Engines and Notes
 Changed: 23 November 2026, 13:05 UTC
 
@@ -222,7 +222,7 @@ Ask for a link here:
 https://reset.example.com/forgot
 
 Example
-This is an automatic mail from Example.
+This is an automatic email from Example.
 `
 	if diff := cmp.Diff(want, got.text); diff != "" {
 		t.Errorf("the text part differs (-want +got):\n%s", diff)

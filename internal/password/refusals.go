@@ -41,9 +41,9 @@ const (
 )
 
 var whats = map[string]string{
-	WhatAddress: "your mail address",
-	WhatMailbox: "the name in your mail address",
-	WhatDomain:  "the domain of your mail address",
+	WhatAddress: "your email address",
+	WhatMailbox: "the name in your email address",
+	WhatDomain:  "the domain of your email address",
 	WhatName:    "your name",
 	WhatAccount: "the name of your account",
 	WhatService: "the name of this service",

@@ -107,14 +107,14 @@ func TestTheEndOfALink(t *testing.T) {
 	p.get("/reset/" + third)
 	p.post("/reset", "password", good).want(t, http.StatusOK, "/done")
 	used := p.get("/reset/" + third)
-	used.want(t, http.StatusGone, "/reset/"+third, "was used already", "12:05 UTC", "If it was not you", `href="/forgot"`)
-	p.get("/reset/"+second).want(t, http.StatusGone, "/reset/"+second, "does not work any more", `href="/forgot"`)
+	used.want(t, http.StatusGone, "/reset/"+third, "has already been used", "12:05 UTC", "If it was not you", `href="/forgot"`)
+	p.get("/reset/"+second).want(t, http.StatusGone, "/reset/"+second, "no longer works", `href="/forgot"`)
 
 	off := s.MailedID(t, "off@example.test")
 	if err := s.Users.Disable(t.Context(), "off@example.test"); err != nil {
 		t.Fatal(err)
 	}
-	p.get("/reset/"+off).want(t, http.StatusGone, "/reset/"+off, "does not work any more")
+	p.get("/reset/"+off).want(t, http.StatusGone, "/reset/"+off, "no longer works")
 
 	late := s.MailedID(t, ada)
 	s.Clock.Advance(time.Hour)
@@ -141,7 +141,7 @@ func TestHints(t *testing.T) {
 	p.get("/auth/reset/" + s.MailedID(t, ada))
 	before := s.Dump(t)
 	for password, want := range map[string]string{
-		"short": "Use at least 15 characters; this one has 5.", "passwordpassword": "This is a well-known password", ada + "2": "not mostly your mail address", good: `{"problems":[]}`,
+		"short": "Use at least 15 characters; this one has 5.", "passwordpassword": "This is a well-known password", ada + "2": "not mostly your email address", good: `{"problems":[]}`,
 	} {
 		got := hint(p, password)
 		got.want(t, http.StatusOK, "/auth/reset/hint", want)

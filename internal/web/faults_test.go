@@ -27,7 +27,7 @@ func TestOddPathsAreNotRedirected(t *testing.T) {
 	for _, path := range []string{"//forgot", "/reset//" + id, "/x/../forgot", "/./forgot", "//evil.test/x/..", "/forgot/", "/reset/" + id + "/"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			got := p.send(method, "/auth"+path, nil)
-			if got.status != http.StatusNotFound || got.header.Get("Location") != "" || !strings.Contains(got.body, "no such page") {
+			if got.status != http.StatusNotFound || got.header.Get("Location") != "" || !strings.Contains(got.body, "page does not exist") {
 				t.Errorf("%s %s: %d to %q", method, path, got.status, got.header.Get("Location"))
 			}
 		}
@@ -57,7 +57,7 @@ func TestThrottledReset(t *testing.T) {
 	}
 	for _, path := range []string{"/reset", "/reset/" + reset.NewID().Reveal()} {
 		got := p.get(path)
-		got.want(t, http.StatusTooManyRequests, path, "open the link in the mail again")
+		got.want(t, http.StatusTooManyRequests, path, "open the link in the email again")
 		if strings.Contains(got.body, "/forgot") || got.header.Get("Retry-After") == "" {
 			t.Errorf("%s: %v\n%s", path, got.header, got.body)
 		}
@@ -94,7 +94,7 @@ func TestFaultsTellNothing(t *testing.T) {
 		wait   string
 	}{
 		{"unforeseen", errors.New(detail), http.StatusInternalServerError, "Something went wrong", ""},
-		{"not now", reset.Busy("busy", 1500*time.Millisecond, errors.New(detail)), http.StatusServiceUnavailable, "open the link in the mail again", "2"},
+		{"not now", reset.Busy("busy", 1500*time.Millisecond, errors.New(detail)), http.StatusServiceUnavailable, "open the link in the email again", "2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -49,10 +49,10 @@ func TestAskingTakesASolvedPuzzle(t *testing.T) {
 	p.post("/auth/forgot", "email", ada, "altcha", solution).want(t, http.StatusOK, "/auth/sent")
 
 	used := p.post("/auth/forgot", "email", ada, "altcha", solution)
-	used.want(t, http.StatusBadRequest, "/auth/forgot", "was sent already", `value="`+ada+`"`, "<title>Error: ", `role="alert"`)
+	used.want(t, http.StatusBadRequest, "/auth/forgot", "was used before", `value="`+ada+`"`, "<title>Error: ", `role="alert"`)
 	late := solve(t, used) // a new puzzle comes with the refusal
 	s.Clock.Advance(puzzle.Life)
-	p.post("/auth/forgot", "email", ada, "altcha", late).want(t, http.StatusBadRequest, "/auth/forgot", "had run out")
+	p.post("/auth/forgot", "email", ada, "altcha", late).want(t, http.StatusBadRequest, "/auth/forgot", "has expired")
 	for _, bad := range []string{"x", solution + "=", strings.Repeat("A", 60_000)} {
 		p.post("/auth/forgot", "email", ada, "altcha", bad).want(t, http.StatusBadRequest, "/auth/forgot", "send the form once more")
 	}
@@ -72,7 +72,7 @@ func TestAskingWithoutScripts(t *testing.T) {
 	p.post("/auth/forgot", "email", ada, "altcha", "").want(t, http.StatusOK, "/auth/sent")
 	p.post("/auth/forgot", "email", ada).want(t, http.StatusOK, "/auth/sent") // as browsers of before send it
 	over := p.post("/auth/forgot", "email", ada)
-	over.want(t, http.StatusTooManyRequests, "/auth/forgot", "switch JavaScript on", "wait a while", "ask those who run this service", `value="`+ada+`"`)
+	over.want(t, http.StatusTooManyRequests, "/auth/forgot", "turn JavaScript on", "wait a while", "ask the people who run this service", `value="`+ada+`"`)
 	if got := over.header.Get("Retry-After"); got != "1800" {
 		t.Errorf("Retry-After is %q, want 1800", got)
 	}
@@ -80,7 +80,7 @@ func TestAskingWithoutScripts(t *testing.T) {
 	p.post("/auth/forgot", "email", ada).want(t, http.StatusOK, "/auth/sent")
 
 	never := puzzled(t, 0).person(t)
-	never.post("/auth/forgot", "email", ada).want(t, http.StatusBadRequest, "/auth/forgot", "switch it on", "ask those who run this service")
+	never.post("/auth/forgot", "email", ada).want(t, http.StatusBadRequest, "/auth/forgot", "turn it on", "ask the people who run this service")
 }
 
 // Where no puzzles are demanded the pages know of none.
@@ -96,7 +96,7 @@ func TestNoPuzzleUnlessDemanded(t *testing.T) {
 	if csp := got.header.Get("Content-Security-Policy"); strings.Contains(csp, "worker-src") || strings.Contains(csp, "connect-src") {
 		t.Errorf("the policy allows what nobody needs: %s", csp)
 	}
-	p.get("/forgot/challenge").want(t, http.StatusNotFound, "/forgot/challenge", "no such page")
+	p.get("/forgot/challenge").want(t, http.StatusNotFound, "/forgot/challenge", "page does not exist")
 	p.post("/forgot", "email", ada, "altcha", "x").want(t, http.StatusOK, "/sent")
 }
 

@@ -139,7 +139,7 @@ func TestTheWholeWay(t *testing.T) {
 			p := s.person(t)
 			p.get(prefix+"/").want(t, http.StatusOK, prefix+"/forgot", `action="`+prefix+`/forgot"`)
 			p.get(prefix+"/.well-known/change-password").want(t, http.StatusOK, prefix+"/forgot")
-			p.post(prefix+"/forgot", "email", " "+ada+" ").want(t, http.StatusOK, prefix+"/sent", "Look into your mailbox")
+			p.post(prefix+"/forgot", "email", " "+ada+" ").want(t, http.StatusOK, prefix+"/sent", "Check your email")
 			s.WorkOutbox(t)
 			links := s.Links()
 			if len(links) != 1 {
@@ -157,7 +157,7 @@ func TestTheWholeWay(t *testing.T) {
 				t.Error("the password is not changed")
 			}
 			p.get(prefix+"/reset").want(t, http.StatusNotFound, prefix+"/reset", "open the link again") // the cookie is gone
-			p.get(prefix+"/reset/"+id).want(t, http.StatusGone, prefix+"/reset/"+id, "was used already", prefix+"/forgot")
+			p.get(prefix+"/reset/"+id).want(t, http.StatusGone, prefix+"/reset/"+id, "has already been used", prefix+"/forgot")
 		})
 	}
 }
@@ -185,7 +185,7 @@ func TestDeadLinks(t *testing.T) {
 	unknown := reset.NewID().Reveal()
 	for _, id := range []string{unknown, strings.ToUpper(second), "%7B" + second + "%7D", second + "%00", "x", "..%2f" + second} {
 		got := p.get("/reset/" + id)
-		if got.status != http.StatusNotFound || !strings.Contains(got.body, "This link is not known") || got.header.Get("Set-Cookie") != "" {
+		if got.status != http.StatusNotFound || !strings.Contains(got.body, "We do not know this link") || got.header.Get("Set-Cookie") != "" {
 			t.Errorf("%s: %d, cookie %q\n%s", id, got.status, got.header.Get("Set-Cookie"), got.body)
 		}
 	}
@@ -395,7 +395,7 @@ func TestThrottled(t *testing.T) {
 		p.post("/forgot", "email", ada).want(t, http.StatusOK, "/sent")
 	}
 	got := p.post("/forgot", "email", ada)
-	got.want(t, http.StatusTooManyRequests, "/forgot", "too often")
+	got.want(t, http.StatusTooManyRequests, "/forgot", "Too many attempts")
 	if got.header.Get("Retry-After") != "2" {
 		t.Errorf("Retry-After is %q, want 2", got.header.Get("Retry-After"))
 	}
