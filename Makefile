@@ -42,6 +42,7 @@ faults: setup ## Hold the promises while databases, mail servers, disks and proc
 .PHONY: screenshots
 screenshots: setup ## Picture every page and mail, light and dark, on a phone and a desktop, into screenshots/
 	rm -rf screenshots
+	mkdir screenshots
 	SPAREKEY_SCREENSHOTS=$(CURDIR)/screenshots go test -count=1 -timeout 30m -run 'TestEveryPageIsForEverybody|TestEveryMailFits' ./internal/web ./internal/mail/shottest
 	@echo "look at screenshots/"
 

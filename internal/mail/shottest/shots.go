@@ -31,7 +31,7 @@ const patience = 30 * time.Second
 // has written there, in each size and scheme, below to: NAME.SIZE.SCHEME.png. languages
 // picks those whose name ends in one of them, such as "de"; none picks all. It
 // answers how many pictures there are. A mail that is wider than the window is an error.
-func Shoot(ctx context.Context, from, to string, languages ...string) (int, error) {
+func Shoot(ctx context.Context, from string, to *os.Root, languages ...string) (int, error) {
 	pages, err := find(from, languages)
 	if err != nil {
 		return 0, err
@@ -52,8 +52,12 @@ func Shoot(ctx context.Context, from, to string, languages ...string) (int, erro
 				if err != nil {
 					return shots, err
 				}
-				file := filepath.Join(to, fmt.Sprintf("%s.%s.%s.png", strings.TrimSuffix(rel, ".html"), size.name, scheme))
-				if err := shoot(browser, page, file, size.width, size.height, scheme); err != nil {
+				file := fmt.Sprintf("%s.%s.%s.png", strings.TrimSuffix(rel, ".html"), size.name, scheme)
+				picture, err := shoot(browser, page, size.width, size.height, scheme)
+				if err == nil {
+					err = errors.Join(to.MkdirAll(filepath.Dir(file), 0o755), to.WriteFile(file, picture, 0o644))
+				}
+				if err != nil {
 					return shots, fmt.Errorf("%s: %w", file, err)
 				}
 				shots++
@@ -117,42 +121,35 @@ func open(ctx context.Context) (browser context.Context, closeBrowser func(), er
 }
 
 // shoot takes one picture.
-func shoot(browser context.Context, page, file string, width, height int64, scheme string) error {
+func shoot(browser context.Context, page string, width, height int64, scheme string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(browser, patience)
 	defer cancel()
 	absolute, err := filepath.Abs(page)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 	}); err != nil {
-		return err
+		return nil, err
 	}
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height), chromedp.Navigate("file://"+filepath.ToSlash(absolute))); err != nil {
-		return err
+		return nil, err
 	}
 	wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if wide > width {
-		return fmt.Errorf("it is %d pixels wide, in a window of %d", wide, width)
+		return nil, fmt.Errorf("it is %d pixels wide, in a window of %d", wide, width)
 	}
 	// A window as high as the mail: Chromium's pictures of more than the window are shifted where text runs to the left.
 	whole, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`Math.ceil(document.documentElement.scrollHeight)`))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, max(height, whole))); err != nil {
-		return err
+		return nil, err
 	}
-	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
-		return err
-	}
-	return os.WriteFile(file, picture, 0o600)
+	return chromedp.Run(ctx, chromedp.CaptureScreenshot())
 }

@@ -20,9 +20,9 @@ import (
 // With SPAREKEY_SCREENSHOTS it is looked at in every language, and the pictures are left there.
 func TestEveryMailFits(t *testing.T) {
 	t.Parallel()
-	to, languages := os.Getenv("SPAREKEY_SCREENSHOTS"), []string{"de", "he"}
-	if to == "" {
-		to = t.TempDir()
+	folder, languages := os.Getenv("SPAREKEY_SCREENSHOTS"), []string{"de", "he"}
+	if folder == "" {
+		folder = t.TempDir()
 	} else {
 		languages = nil
 		for _, l := range i18n.Languages() {
@@ -54,9 +54,29 @@ func TestEveryMailFits(t *testing.T) {
 			}
 		}
 	}
-	if n, err := Shoot(t.Context(), from, filepath.Join(to, "mails")); err != nil || n != 4*mails || mails == 0 {
+	to := rootOf(t, folder)
+	if err := to.MkdirAll("mails", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mailed, err := to.OpenRoot("mails")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = mailed.Close() })
+	if n, err := Shoot(t.Context(), from, mailed); err != nil || n != 4*mails || mails == 0 {
 		t.Errorf("%d pictures of %d mails, %v", n, mails, err)
 	}
+}
+
+// rootOf opens a folder, until the test ends.
+func rootOf(t *testing.T, folder string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	return root
 }
 
 // acme is an organisation's own brand, with all that a brand may have.
@@ -91,7 +111,7 @@ func TestShoot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n, err := Shoot(t.Context(), from, to, "de")
+	n, err := Shoot(t.Context(), from, rootOf(t, to), "de")
 	if err != nil || n != 4 {
 		t.Fatalf("%d pictures, %v; want 4", n, err)
 	}
@@ -110,7 +130,7 @@ func TestShoot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Shoot(t.Context(), from, to, "fr"); err == nil {
+	if _, err := Shoot(t.Context(), from, rootOf(t, to), "fr"); err == nil {
 		t.Error("no mail in French, and no error")
 	}
 }
