@@ -290,9 +290,9 @@ func TestRefusals(t *testing.T) {
 		"emmanuela underwood":             "Use something that is not mostly your name.",
 		"amalgamated widgets":             "Use something that is not mostly the name of your account.",
 		"carpathian services":             "Use something that is not mostly the name of this service.",
-		"passwordpassword":                "This is a well-known password, a row of keys or a repetition. A few words that have nothing to do with each other works well.",
-		"a bird in the hand":              "This password is in a list of leaked ones. A few words that have nothing to do with each other works well.",
-		"monkeydragonmaster":              "This password is easy to guess. A few more words that have nothing to do with each other works well.",
+		"passwordpassword":                "This is a well-known password, a row of keys or a repetition. A few words that have nothing to do with each other work well.",
+		"a bird in the hand":              "This password is in a list of leaked ones. A few words that have nothing to do with each other work well.",
+		"monkeydragonmaster":              "This password is easy to guess. A few more words that have nothing to do with each other work well.",
 		"a bird\tin the bush":             "Leave out control characters such as tabs and line breaks. All other characters are welcome, spaces and emoji too.",
 	} {
 		refusals, err := policy.Check(t.Context(), typed, user)
