@@ -34,7 +34,7 @@ func testChange(t *testing.T, f Fixture) {
 	c, err := f.Directory.Prepare(t.Context(), before, newPassword, nil)
 	must(t, err)
 	samePassword(t, f, ada, oldPassword)
-	must(t, f.Update(t.Context(), func(tx reset.Tx) error { return c.Apply(t.Context(), tx, now) }))
+	must(t, f.apply(t.Context(), c))
 	samePassword(t, f, ada, newPassword, oldPassword)
 	same(t, "the user", find(t, f, ada), before)
 	same(t, "another user", find(t, f, bob), others)
@@ -53,6 +53,9 @@ func testRollback(t *testing.T, f Fixture) {
 	f.Add(t, User{Email: ada, Password: oldPassword})
 	c, err := f.Directory.Prepare(t.Context(), find(t, f, ada), newPassword, nil)
 	must(t, err)
+	if _, ok := c.(reset.Distant); ok {
+		return // no transaction reaches there
+	}
 	err = f.Update(t.Context(), func(tx reset.Tx) error {
 		if err := c.Apply(t.Context(), tx, now); err != nil {
 			return err
@@ -72,12 +75,31 @@ func testRollback(t *testing.T, f Fixture) {
 func testAsTyped(t *testing.T, f Fixture) {
 	f.Add(t, User{Email: ada})
 	u := find(t, f, ada)
-	hard := ` '; DROP TABLE users; -- " $1 \ * ( ) 🕊 ` + strings.Repeat("x", 100) + " "
+	most := 4096
+	if f.MaxBytes > 0 {
+		most = f.MaxBytes
+	}
+	hard := ` '; DROP TABLE users; -- " $1 \ * ( ) 🕊 `
+	hard += strings.Repeat("x", min(100, most-len(hard)-1)) + " "
 	must(t, set(t.Context(), f, u, hard))
-	samePassword(t, f, ada, hard, strings.TrimSpace(hard), strings.ToUpper(hard), hard[:len(hard)-2], hard[:72])
-	long := strings.Repeat("🕊", 1024)
+	samePassword(t, f, ada, hard, strings.TrimSpace(hard), strings.ToUpper(hard), hard[:len(hard)-2], hard[:min(72, len(hard)-1)])
+	long := strings.Repeat("🕊", most/4)
 	must(t, set(t.Context(), f, u, long))
 	samePassword(t, f, ada, long, long[:len(long)-4])
+	if f.MaxBytes == 0 {
+		return
+	}
+	err := set(t.Context(), f, u, long+"1234")
+	refused(t, "a password that is too long for the directory", err)
+	samePassword(t, f, ada, long, long+"1234")
+}
+
+// refused checks that a change was refused with reasons, and for certain not made.
+func refused(t *testing.T, what string, err error) {
+	t.Helper()
+	if e, ok := errors.AsType[*reset.Error](err); !ok || e.Kind != reset.Invalid || e.Details["password"] == nil {
+		t.Errorf("%s: %v, want a refusal with reasons", what, err)
+	}
 }
 
 // Changes for different users at once stay apart.
@@ -128,6 +150,12 @@ func testApplyRace(t *testing.T, f Fixture) {
 	}
 	for i, c := range changes {
 		wg.Go(func() {
+			if d, ok := c.(reset.Distant); ok {
+				if err := d.Set(t.Context()); err != nil {
+					t.Error(err)
+				}
+				return
+			}
 			err := f.Update(t.Context(), func(tx reset.Tx) error {
 				if err := c.Apply(t.Context(), tx, now); err != nil {
 					return err
@@ -143,9 +171,19 @@ func testApplyRace(t *testing.T, f Fixture) {
 		})
 	}
 	wg.Wait()
+	holding := 0
 	for _, p := range passwords {
-		same(t, fmt.Sprintf("whether %q holds", p), f.Verify(t, ada, p), p == last)
+		switch holds := f.Verify(t, ada, p); {
+		case holds:
+			holding++
+			if last != "" && last != p {
+				t.Errorf("%q holds, but %q was the last", p, last)
+			}
+		case last == p:
+			t.Errorf("%q does not hold, but was the last", p)
+		}
 	}
+	same(t, "passwords that hold", holding, 1)
 }
 
 // For a caller who has gone nothing is changed, and what is said is not wrong.

@@ -22,7 +22,7 @@ func testRemoved(t *testing.T, f Fixture) {
 	if _, err := f.Directory.UserByID(t.Context(), u.ID); !errors.Is(err, reset.ErrNoUser) {
 		t.Errorf("UserByID of a removed user: %v, want ErrNoUser", err)
 	}
-	err = f.Update(t.Context(), func(tx reset.Tx) error { return ready.Apply(t.Context(), tx, now) })
+	err = f.apply(t.Context(), ready)
 	if !errors.Is(err, reset.ErrNoUser) {
 		t.Errorf("a password for a removed user: %v, want ErrNoUser", err)
 	}
