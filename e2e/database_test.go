@@ -47,7 +47,7 @@ var databases = map[string]func(t *testing.T) database{
 	"PostgreSQL": newPostgres,
 }
 
-const unfinished = `SELECT count(*) FROM river_job WHERE kind IN ('link', 'notice', 'event') AND finalized_at IS NULL`
+const unfinished = `SELECT count(*) FROM river_job WHERE kind IN ('link', 'notice', 'event', 'settle') AND finalized_at IS NULL`
 
 // file is a SQLite database.
 type file struct {

@@ -117,7 +117,7 @@ func reportMove(w io.Writer, from, to config.Database, tables []sqlite.Exported)
 
 // contents are people's words for the tables.
 var contents = map[string]string{
-	"accounts": "accounts", "brands": "brands", "brand_hosts": "host names of brands", "brand_version": "states of brands", "users": "users", "memberships": "memberships", "requests": "requests", "keys": "keys",
+	"accounts": "accounts", "brands": "brands", "brand_hosts": "host names of brands", "brand_version": "states of brands", "users": "users", "memberships": "memberships", "requests": "requests", "request_users": "users of several directories behind them", "keys": "keys",
 	"limits": "limits", "secrets": "secrets that were made", "jobs": "bulk jobs", "job_entries": "entries of bulk jobs",
 	"audit_families": "secrets of the audit trail", "audit_streams": "streams of the audit trail", "audit_entries": "entries of the audit trail",
 	"river_job": "mails and events that wait",

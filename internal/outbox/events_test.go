@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -60,7 +61,7 @@ func TestADeadTargetHoldsUpNobody(t *testing.T) {
 	for _, want := range others {
 		found := false
 		for _, got := range h.worked {
-			found = found || got == want
+			found = found || reflect.DeepEqual(got, want)
 		}
 		if !found {
 			t.Errorf("%+v was not worked as it was enqueued", want)

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -29,6 +30,7 @@ type Handler interface {
 	MailLink(ctx context.Context, e reset.LinkEntry, again bool) error
 	MailNotice(ctx context.Context, e reset.NoticeEntry) error
 	TellEvent(ctx context.Context, e reset.EventEntry) error
+	Settle(ctx context.Context, e reset.SettleEntry) error
 	// GiveUp is told of an entry that will not be tried again.
 	GiveUp(ctx context.Context, e reset.Entry, attempts int, cause error) error
 	Purge(ctx context.Context) error
@@ -55,11 +57,14 @@ const (
 
 	// More than fit into reset.GiveUpAfter: time ends the tries, not their number.
 	maxAttempts = 1000
+	// A claim is never left unsettled: that takes nothing but the database.
+	settleAttempts = math.MaxInt16
 )
 
 // Priorities, 1 first: nothing waits behind a bulk job.
 const (
 	priorityNotice = 1
+	prioritySettle = 1
 	priorityEvent  = 1 // in queues of their own
 	priorityLink   = 2
 	priorityBulk   = 3
@@ -82,9 +87,11 @@ func NewInserter[TTx any](driver riverdriver.Driver[TTx]) (*Inserter[TTx], error
 func (i *Inserter[TTx]) InsertTx(ctx context.Context, tx TTx, entries []reset.Entry) error {
 	params := make([]river.InsertManyParams, len(entries))
 	for n, e := range entries {
-		params[n] = river.InsertManyParams{Args: e, InsertOpts: &river.InsertOpts{
-			Queue: queueOf(e), MaxAttempts: maxAttempts, Priority: priority(e),
-		}}
+		o := &river.InsertOpts{Queue: queueOf(e), MaxAttempts: maxAttempts, Priority: priority(e)}
+		if claim, ok := e.(reset.SettleEntry); ok {
+			o.ScheduledAt, o.MaxAttempts = claim.Due, settleAttempts
+		}
+		params[n] = river.InsertManyParams{Args: e, InsertOpts: o}
 	}
 	_, err := i.client.InsertManyFastTx(ctx, tx, params)
 	return err
@@ -96,6 +103,8 @@ func priority(e reset.Entry) int {
 		return priorityNotice
 	case reset.EventEntry:
 		return priorityEvent
+	case reset.SettleEntry:
+		return prioritySettle
 	case reset.LinkEntry:
 		if e.Job != "" {
 			return priorityBulk
@@ -137,6 +146,9 @@ func New[TTx any](driver riverdriver.Driver[TTx], h Handler, o Options) (*Outbox
 	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[reset.EventEntry]) error {
 		return w.finish(ctx, j.JobRow, j.Args, h.TellEvent(ctx, j.Args))
+	}))
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[reset.SettleEntry]) error {
+		return w.finish(ctx, j.JobRow, j.Args, h.Settle(ctx, j.Args))
 	}))
 	out := &Outbox[TTx]{targets: eventQueues(o.Targets)}
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, _ *river.Job[purgeEntry]) error {
@@ -218,8 +230,12 @@ func (w *worker) finish(ctx context.Context, row *rivertype.JobRow, e reset.Entr
 	}
 	pause := reset.PauseAfter(row.Attempt, err)
 	late := w.now().Add(pause).Sub(row.CreatedAt) > reset.GiveUpAfter
-	if !reset.Hopeless(err) && !late {
+	_, claim := e.(reset.SettleEntry)
+	if claim || !reset.Hopeless(err) && !late {
 		log, message, event := w.log, "a mail could not be sent yet; it is tried again", "mail.retry"
+		if claim {
+			message, event = "a claimed request could not be settled yet; it is tried again", "reset.settle_retry"
+		}
 		if told, ok := e.(reset.EventEntry); ok {
 			message, event = "a target could not be told of an event yet; it is tried again", "event.retry"
 			log = log.With("event_id", told.ID, "type", string(told.Type), "target", reset.TargetName(told.Target))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -58,6 +59,12 @@ func (h *handler) MailNotice(ctx context.Context, e reset.NoticeEntry) error {
 }
 
 func (h *handler) TellEvent(ctx context.Context, e reset.EventEntry) error {
+	err := h.answer(ctx, e)
+	h.note(&h.worked, e)
+	return err
+}
+
+func (h *handler) Settle(ctx context.Context, e reset.SettleEntry) error {
 	err := h.answer(ctx, e)
 	h.note(&h.worked, e)
 	return err
@@ -193,7 +200,7 @@ func TestWorksEverything(t *testing.T) {
 	for _, want := range []reset.Entry{link("a@example.test"), bulk, notice} {
 		found := false
 		for _, got := range h.worked {
-			found = found || got == want
+			found = found || reflect.DeepEqual(got, want)
 		}
 		if !found {
 			t.Errorf("%+v was not worked as it was enqueued; worked: %+v", want, h.worked)
@@ -223,7 +230,10 @@ func TestFailuresHoldNobodyUp(t *testing.T) {
 	tried := 0
 	h.until(t, "the one that does not", func() bool {
 		tried = len(h.worked)
-		return slices.Contains(h.worked, reset.Entry(link("good@example.test")))
+		return slices.ContainsFunc(h.worked, func(e reset.Entry) bool {
+			l, ok := e.(reset.LinkEntry)
+			return ok && l.Address == "good@example.test"
+		})
 	})
 	if tried != len(bad)+1 {
 		t.Errorf("%d attempts were made before its turn came, want one of each", tried)
@@ -288,9 +298,57 @@ func TestGivesUpAfterADay(t *testing.T) {
 	f.enqueue(t, link("ada@example.test"))
 	f.start(t, h, func() time.Time { return time.Now().Add(reset.GiveUpAfter) })
 	h.until(t, "giving up", func() bool { return len(h.given) == 1 })
-	if h.given[0] != reset.Entry(link("ada@example.test")) || len(h.worked) != 1 {
+	if !reflect.DeepEqual(h.given, []reset.Entry{link("ada@example.test")}) || len(h.worked) != 1 {
 		t.Errorf("gave up on %v after %d tries", h.given, len(h.worked))
 	}
+}
+
+// TestSettlesWhenDue: a claim is left alone until it is due, and then settled however long that takes.
+func TestSettlesWhenDue(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	tries := 0
+	h := newHandler(func(_ context.Context, e reset.Entry) error {
+		if tries++; e.Kind() == "settle" && tries == 1 {
+			return errors.New("the disk is full")
+		}
+		return nil
+	})
+	now := time.Now().Truncate(time.Millisecond).UTC()
+	due := reset.SettleEntry{Ref: 1, UserID: "u", ClaimedAt: now.Add(-time.Minute), Due: now.Add(-time.Second), Brand: 7, RequestID: "r"}
+	later := reset.SettleEntry{Ref: 2, UserID: "u", ClaimedAt: now, Due: now.Add(time.Hour)}
+	f.enqueue(t, later, due)
+	f.start(t, h, func() time.Time { return now.Add(10 * reset.GiveUpAfter) }) // long past giving up
+	h.until(t, "the first try", func() bool { return len(h.worked) == 1 })
+	// It is tried again, ten days later as it seems; the test does not wait for that.
+	row := f.row(t, 2)
+	if !reflect.DeepEqual(h.worked, []reset.Entry{due}) || len(h.given) > 0 || row.state != "retryable" || row.attempts < 1000 {
+		t.Errorf("worked %+v, gave up %+v, and it is %+v", h.worked, h.given, row)
+	}
+	if row := f.row(t, 1); row.state != "scheduled" {
+		t.Errorf("the one that is due in an hour is %s", row.state)
+	}
+}
+
+type row struct {
+	state    string
+	attempts int
+}
+
+// row reads an entry until it is not being worked on any more.
+func (f *fixture) row(t *testing.T, id int) (r row) {
+	t.Helper()
+	db, err := sql.Open("sqlite", f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r.state = "running"; r.state == "running" && err == nil; {
+		err = db.QueryRowContext(t.Context(), "SELECT state, max_attempts FROM river_job WHERE id = ?", id).Scan(&r.state, &r.attempts)
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func TestGivesUpWhatCanNeverArrive(t *testing.T) {

@@ -91,6 +91,9 @@ const (
 	EndLater     = "later"     // it is tried again
 	EndRefused   = "refused"   // by the mail server, for good
 	EndLate      = "late"      // it was tried for as long as it is worth
+	EndUnsure    = "unsure"    // nobody knows whether the directory changed the password; the link is used
+	EndPartly    = "partly"    // in some of the user's directories; the details say in which
+	EndAmbiguous = "ambiguous" // several users of a directory have the address
 )
 
 // Bounds of an entry, in bytes, so that nobody can fill the trail with one.

@@ -26,7 +26,7 @@ func (s *Service) LookCloser(ctx context.Context, c Caller, id string) (Closer, 
 	}
 	active := user.ActiveAccounts()
 	closer := Closer{
-		Metadata: Metadata{ID: parsed, MultipleAccounts: len(active) > 1, ExpiresAt: g.ExpiresAt},
+		Metadata: Metadata{ID: parsed, MultipleAccounts: g.multipleAccounts(), ExpiresAt: g.ExpiresAt},
 		Address:  user.Email,
 	}
 	for _, a := range active {
@@ -51,7 +51,7 @@ type Ended string
 
 // The ends of a request.
 const (
-	EndedUsed     Ended = "used"     // a password was changed with it
+	EndedUsed     Ended = "used"     // a password was changed with it, or is at this moment
 	EndedReplaced Ended = "replaced" // a newer link works in its place
 	EndedOther    Ended = "other"    // taken back, or its user may not reset
 )
@@ -77,6 +77,8 @@ func (s *Service) Ending(ctx context.Context, id string) (Ending, error) {
 		return Ending{}, err
 	}
 	switch r.State {
+	case StateClaimed:
+		return Ending{How: EndedUsed, At: r.ClaimedAt}, nil
 	case StateUsed:
 		return Ending{How: EndedUsed, At: r.EndedAt}, nil
 	case StateClosed:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -80,6 +81,9 @@ func (c *Courier) Audit(a *Audit) { c.audit = a }
 // over its limit can then not be seen or timed from outside. They are counted
 // before anybody is looked up, and once for each entry, however often it is tried.
 func (c *Courier) MailLink(ctx context.Context, e LinkEntry, again bool) error {
+	if e.UserID != "" {
+		return c.mailRest(WithRequestID(ctx, e.RequestID), e)
+	}
 	address, err := ParseAddress(e.Address)
 	if err != nil {
 		return c.skip(ctx, e, "", EndInvalid, OutcomeUnknown)
@@ -95,8 +99,25 @@ func (c *Courier) MailLink(ctx context.Context, e LinkEntry, again bool) error {
 			return c.skip(ctx, e, c.audit.ofAddress(address), EndThrottled, OutcomeFailed)
 		}
 	}
-	// Mints and mails for one user take turns, so that the mail that arrives
-	// last carries the link that was minted last.
+	return c.inTurn(ctx, e, address)
+}
+
+// mailRest mails a link for what a reset left undone. It is not counted against the address's limit: it is
+// promised to whoever has used a link just now, and there is one of them for each link at the most.
+func (c *Courier) mailRest(ctx context.Context, e LinkEntry) error {
+	user, err := c.recipient(ctx, e, Address{})
+	if errors.Is(err, ErrNoUser) {
+		return c.skip(ctx, e, ofUser(e.UserID), EndUnknown, OutcomeUnknown)
+	}
+	if err != nil {
+		return err
+	}
+	return c.inTurn(ctx, e, user.Email)
+}
+
+// inTurn mints and mails, one after the other for one address, so that the mail
+// that arrives last carries the link that was minted last.
+func (c *Courier) inTurn(ctx context.Context, e LinkEntry, address Address) error {
 	unlock, err := c.turns.take(ctx, address.Key())
 	if err != nil {
 		return err
@@ -129,6 +150,11 @@ func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address)
 	if errors.Is(err, ErrNoUser) {
 		return c.unknown(ctx, e, address)
 	}
+	if errors.Is(err, ErrAmbiguous) {
+		c.log.WarnContext(ctx, "several users of a directory have one address, and none of them was mailed; give each an address of their own where they live",
+			"event", "mail.ambiguous", "address", c.audit.ofAddress(address), "error", err)
+		return c.skip(ctx, e, c.audit.ofAddress(address), EndAmbiguous, OutcomeUnknown)
+	}
 	if err != nil {
 		return err
 	}
@@ -157,16 +183,16 @@ func (c *Courier) mintAndMail(ctx context.Context, e LinkEntry, address Address)
 	// Whoever disabled the user since the look-up closed the requests that were
 	// open then, and this one was not among them. So look again, now that it is.
 	again, err := c.recipient(ctx, e, address)
-	if errors.Is(err, ErrNoUser) || err == nil && again.ID != user.ID {
+	if errors.Is(err, ErrNoUser) || errors.Is(err, ErrAmbiguous) || err == nil && !sharesUser(again.ID, user.ID) {
 		return c.takeBack(ctx, e, id.Digest())
 	}
-	if err == nil && again.Email != user.Email {
+	if err == nil && (again.Email != user.Email || again.ID != user.ID) {
 		err = errRespelled // and the links of before are dead
 	}
 	if err != nil {
 		return err
 	}
-	err = c.mailer.SendLink(ctx, LinkMail{User: again, Link: brand.URL("/reset/" + id.Reveal()), ExpiresAt: expires, Brand: c.worn(brand)})
+	err = c.mailer.SendLink(ctx, LinkMail{User: again, Link: brand.URL("/reset/" + id.Reveal()), ExpiresAt: expires, Only: e.Only, Brand: c.worn(brand)})
 	c.audit.mailed(ctx, ofUser(user.ID), about, err)
 	if err != nil {
 		return err
@@ -192,7 +218,7 @@ func (c *Courier) worn(b Brand) Brand {
 
 // recipient returns the user whom an entry may mail a link to, or ErrNoUser.
 func (c *Courier) recipient(ctx context.Context, e LinkEntry, address Address) (User, error) {
-	user, err := c.directory.UserByAddress(ctx, address)
+	user, err := c.lookUp(ctx, e, address)
 	if err != nil {
 		return User{}, err
 	}
@@ -200,6 +226,19 @@ func (c *Courier) recipient(ctx context.Context, e LinkEntry, address Address) (
 		return User{}, ErrNoUser
 	}
 	return user, nil
+}
+
+func (c *Courier) lookUp(ctx context.Context, e LinkEntry, address Address) (User, error) {
+	if e.UserID != "" {
+		return c.directory.UserByID(ctx, e.UserID)
+	}
+	return c.directory.UserByAddress(ctx, address)
+}
+
+// sharesUser reports whether two IDs name a user in common.
+func sharesUser(a, b string) bool {
+	of := UserIDs(b)
+	return slices.ContainsFunc(UserIDs(a), func(id string) bool { return slices.Contains(of, id) })
 }
 
 // within answers an error while an account of the user's is over its limit of
@@ -210,6 +249,9 @@ func (c *Courier) within(ctx context.Context, user User) error {
 		return nil
 	}
 	for _, account := range user.ActiveAccounts() {
+		if account.ID == 0 {
+			continue // a directory's own, unknown to the store
+		}
 		wait, err := c.limits.Account(ctx, account.ID, c.now())
 		if err != nil {
 			return err
@@ -221,8 +263,8 @@ func (c *Courier) within(ctx context.Context, user User) error {
 	return nil
 }
 
-// errRespelled has an entry run again whose user got another spelling of the address during the mint.
-var errRespelled = errors.New("the user's address was changed meanwhile")
+// errRespelled has an entry run again whose user got another spelling of the address during the mint, or other directories.
+var errRespelled = errors.New("the user's address, or what directories they are in, was changed meanwhile")
 
 // takeBack closes what was opened for a user who may not have it any more. It
 // closes that request alone: the user may have a newer one, at another address.
@@ -246,7 +288,7 @@ func (c *Courier) takeBack(ctx context.Context, e LinkEntry, d Digest) error {
 // ASVS 6.3.7). A user who is gone by now is no error.
 func (c *Courier) MailNotice(ctx context.Context, e NoticeEntry) error {
 	about := Details("mail", e.Kind())
-	user, err := c.directory.UserByID(ctx, e.UserID)
+	user, err := c.whoCanBeHad(ctx, e.UserID)
 	if errors.Is(err, ErrNoUser) {
 		c.audit.note(c.audit.mail(ctx, ActMailSkipped, ofUser(e.UserID), EndUnknown, about))
 		return nil
@@ -264,10 +306,27 @@ func (c *Courier) MailNotice(ctx context.Context, e NoticeEntry) error {
 		return err
 	}
 	err = c.mailer.SendNotice(ctx, NoticeMail{
-		User: user, ChangedAt: e.ChangedAt, Matter: e.Matter, Former: e.To != "", ForgotURL: brand.URL("/forgot"), Brand: c.worn(brand),
+		User: user, ChangedAt: e.ChangedAt, Matter: e.Matter, Done: e.Done, Failed: e.Failed,
+		Former: e.To != "", ForgotURL: brand.URL("/forgot"), Brand: c.worn(brand),
 	})
 	c.audit.mailed(ctx, ofUser(e.UserID), about, err)
 	return err
+}
+
+// whoCanBeHad is UserByID; while one of the user's directories is away it is the user
+// as another one has them: a notice that waits for all of them may never arrive.
+func (c *Courier) whoCanBeHad(ctx context.Context, id string) (User, error) {
+	user, err := c.directory.UserByID(ctx, id)
+	ids := UserIDs(id)
+	if err == nil || errors.Is(err, ErrNoUser) || len(ids) == 1 {
+		return user, err
+	}
+	for _, one := range ids {
+		if user, err := c.directory.UserByID(ctx, one); err == nil {
+			return user, nil
+		}
+	}
+	return User{}, err
 }
 
 // GiveUp is told of an entry that will not be tried again, and why. It counts
@@ -290,6 +349,8 @@ func (c *Courier) GiveUp(ctx context.Context, e Entry, attempts int, cause error
 		ctx = WithRequestID(ctx, e.RequestID)
 		if a, err := ParseAddress(e.Address); err == nil {
 			who = c.audit.ofAddress(a)
+		} else {
+			who = ofUser(e.UserID)
 		}
 		if err := c.failed(ctx, e, cause); err != nil {
 			return err

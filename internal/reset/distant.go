@@ -13,12 +13,14 @@ import (
 var ErrAmbiguous = errors.New("several users have this address")
 
 // Distant is what a Change is besides when its directory does not share the
-// store's database, so that no transaction reaches there. Its Apply does nothing.
+// store's database, so that no transaction reaches there. Its Apply does what is to
+// be done in the store besides, in the transaction that settles the request: as a rule nothing (NoApply).
 type Distant interface {
 	Change
 	// Set sets the password where it lives, once the request was claimed and
 	// outside of any transaction. nil: it holds. An error with *Unchanged in its
-	// chain: nothing was changed, for certain, and the request may be given back.
+	// chain: nothing was changed, for certain, and the request may be given back. One
+	// with *Partly: it holds in some of several directories, and what is left gets a link of its own.
 	// Any other error, a time-out or a cut connection: it may have been changed or
 	// not, so the request stays claimed and the person is told (ASVS 6.3.7). It
 	// keeps to ctx and never tries again by itself what may have happened already.

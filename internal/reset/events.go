@@ -15,7 +15,7 @@ type EventType string
 
 // The types of events.
 const (
-	EventPasswordReset  EventType = "password.reset"  // a password was changed: end the user's sessions
+	EventPasswordReset  EventType = "password.reset"  // a password was changed, or may have been: end the user's sessions
 	EventRequestCreated EventType = "request.created" // a link was minted; its mail follows
 	EventRequestFailed  EventType = "request.failed"  // the mail with a link was given up
 	EventTest           EventType = "test"            // nothing; an operator tries the way to a target
@@ -157,7 +157,7 @@ func (c *Courier) TellEvent(ctx context.Context, e EventEntry) error {
 	switch {
 	case errors.Is(err, ErrNoUser) && e.Type == EventPasswordReset:
 		user = User{ID: e.UserID}
-	case errors.Is(err, ErrNoUser):
+	case errors.Is(err, ErrNoUser), errors.Is(err, ErrAmbiguous):
 		return nil
 	case err != nil:
 		return fmt.Errorf("look up whom it is about: %w", err)
@@ -184,7 +184,7 @@ func (c *Courier) subject(ctx context.Context, e EventEntry) (User, error) {
 
 // failed notes that an entry's mail was given up, for its bulk job and for targets.
 func (c *Courier) failed(ctx context.Context, e LinkEntry, cause error) error {
-	told := EventEntry{Type: EventRequestFailed, At: c.now(), Address: e.Address, Account: e.Account, Reason: ReasonTimeout}
+	told := EventEntry{Type: EventRequestFailed, At: c.now(), UserID: e.UserID, Address: e.Address, Account: e.Account, Reason: ReasonTimeout}
 	if Hopeless(cause) {
 		told.Reason = ReasonRefused
 	}

@@ -32,7 +32,8 @@ type Store interface {
 	Update(ctx context.Context, fn func(tx Tx) error) error
 	// RequestByDigest returns a request in whatever state, or ErrNoRequest.
 	RequestByDigest(ctx context.Context, d Digest) (Request, error)
-	// OpenRequestOf returns the user's request that is open, expired or not, or ErrNoRequest.
+	// OpenRequestOf returns the user's request that is open, expired or not, or ErrNoRequest. As
+	// everywhere, a request is the user's if its users and those of the ID have one in common (UserIDs).
 	OpenRequestOf(ctx context.Context, userID string) (Request, error)
 	// KeyByDigest returns a key, revoked and expired ones included, or ErrNoKey.
 	KeyByDigest(ctx context.Context, d Digest) (Key, error)
@@ -65,9 +66,21 @@ type Tx interface {
 	// Claim turns an open, unexpired request into a used one and returns it.
 	// Of any number of simultaneous callers one succeeds; the others get ErrNoRequest.
 	Claim(ctx context.Context, d Digest, now time.Time) (Request, error)
-	// CloseRequests closes the user's open requests and says how many there were.
+	// Hold turns an open, unexpired request into a claimed one and returns it: Claim for a
+	// password that no transaction reaches. Of any number of simultaneous callers, of Claim
+	// too, one succeeds; the others get ErrNoRequest.
+	Hold(ctx context.Context, d Digest, now time.Time) (Request, error)
+	// Settle turns a request into a used one and returns it, if it is claimed since that very time; else
+	// ErrNoRequest: somebody else has settled it.
+	Settle(ctx context.Context, ref int64, claimed, now time.Time) (Request, error)
+	// Release gives a request back that is claimed since that very time, else ErrNoRequest. It is open
+	// again, or closed if it was to be closed meanwhile.
+	Release(ctx context.Context, ref int64, claimed time.Time) error
+	// CloseRequests closes the user's open requests and says how many there were. Those
+	// that are claimed count: they do not become open again.
 	CloseRequests(ctx context.Context, userID string, now time.Time) (int, error)
-	// CloseRequest closes one open request by its Ref, or answers ErrNoRequest if there is none open.
+	// CloseRequest closes one open request by its Ref, or answers ErrNoRequest if there is none open. One
+	// that is claimed does not become open again.
 	CloseRequest(ctx context.Context, ref int64, now time.Time) error
 	// AddKey stores a key with the digest of its secret. The name must be new among keys, else ErrExists.
 	AddKey(ctx context.Context, k Key, d Digest) error
@@ -85,7 +98,7 @@ type Tx interface {
 	// PurgeAudit removes entries of the audit trail from before a time, and says how
 	// many; as many as one transaction should, so there may be more.
 	PurgeAudit(ctx context.Context, now, before time.Time) (int, error)
-	// Purge removes requests that ended or expired before ended, bulk jobs
+	// Purge removes requests that ended or expired before ended, never claimed ones, bulk jobs
 	// created before jobs, and limits that no longer limit anything at now: a small
 	// part of them, so that nobody waits long. more says that there may be others.
 	Purge(ctx context.Context, now, ended, jobs time.Time) (more bool, err error)
@@ -93,9 +106,10 @@ type Tx interface {
 
 // Directory is where users and their passwords live.
 type Directory interface {
-	// UserByAddress returns the user whose address has the same Key, or ErrNoUser.
+	// UserByAddress returns the user whose address has the same Key, or ErrNoUser, or ErrAmbiguous.
 	UserByAddress(ctx context.Context, a Address) (User, error)
-	// UserByID returns a user, or ErrNoUser.
+	// UserByID returns a user, or ErrNoUser. The user's own ID may name fewer users than
+	// the one that was asked for (UserIDs): those who are left.
 	UserByID(ctx context.Context, id string) (User, error)
 	// Prepare makes a new password ready: everything slow, such as hashing,
 	// happens here, outside of any transaction. When too much of that is under
@@ -115,8 +129,8 @@ type Finder interface {
 
 // Change is a new password that is ready to be set.
 type Change interface {
-	// Apply sets it as part of tx, the transaction that claims the request: the
-	// password changes if and only if the claim holds.
+	// Apply sets it as part of tx, the transaction that claims the request, or settles it (Distant): the
+	// password changes if and only if that holds.
 	Apply(ctx context.Context, tx Tx, now time.Time) error
 }
 
@@ -155,6 +169,8 @@ type LinkMail struct {
 	User      User
 	Link      string
 	ExpiresAt time.Time
+	// Only, if not empty, are the names of what the link is for: there an earlier one failed.
+	Only []string
 	// Brand is what the mail looks like and whom it is from; the zero Brand: what the Mailer was made with.
 	Brand Brand
 }
@@ -165,6 +181,8 @@ type NoticeMail struct {
 	User      User
 	ChangedAt time.Time
 	Matter    Matter
+	// Done and Failed are, of MatterPartly, the names of accounts in which the password was changed, and of the others.
+	Done, Failed []string
 	// Former says that User.Email is the address that the user had before.
 	Former bool
 	// ForgotURL is where to ask for another link when it was not the user.

@@ -22,6 +22,9 @@ type Config struct {
 	MaxAddresses int
 	// MaxBulk is how many addresses one bulk request may name.
 	MaxBulk int
+	// SetTimeout is how long setting a password may take in a directory that does not share the
+	// store's database; 0: DefaultSetTimeout. The HTTP server answers within 30 seconds.
+	SetTimeout time.Duration
 }
 
 // MaxTTL is the longest life a link may have.
@@ -189,18 +192,18 @@ func (s *Service) Look(ctx context.Context, c Caller, id string) (Metadata, erro
 	if err != nil {
 		return Metadata{}, err
 	}
-	return Metadata{ID: parsed, MultipleAccounts: len(g.ActiveAccounts()) > 1, ExpiresAt: g.ExpiresAt}, nil
+	return Metadata{ID: parsed, MultipleAccounts: g.multipleAccounts(), ExpiresAt: g.ExpiresAt}, nil
 }
 
 // Reset changes the password of the user behind the request. In this order: is
 // the request open; does the password meet the policy; make it ready (hashing,
 // a bounded number at a time); then, in one transaction, claim the request,
 // set the password, close the user's other requests and enqueue the notice and
-// the events.
+// the events. Where no transaction reaches the directory, that takes two phases (setDistant).
 // Of any number of simultaneous calls with one id exactly one succeeds.
 func (s *Service) Reset(ctx context.Context, c Caller, id, password string) (ID, error) {
 	parsed, g, err := s.reset(ctx, c, id, password)
-	if err != nil {
+	if err != nil && !settledAlready(err) {
 		s.audit.noteLike(s.audit.entry(ctx, c, ActResetRefused, ofUser(g.UserID), endOfOpen(g, err)))
 	}
 	return parsed, err
@@ -228,20 +231,11 @@ func (s *Service) reset(ctx context.Context, c Caller, id, password string) (ID,
 		return ID{}, g, err
 	}
 	now := s.now()
-	told := append(s.events.about(EventEntry{Type: EventPasswordReset, At: now, UserID: user.ID}), NoticeEntry{UserID: user.ID, ChangedAt: now, Brand: c.brand()})
-	err = s.store.Update(ctx, func(tx Tx) error {
-		if _, err := tx.Claim(ctx, parsed.Digest(), now); err != nil {
-			return err
-		}
-		if err := change.Apply(ctx, tx, now); err != nil {
-			return err
-		}
-		if _, err := tx.CloseRequests(ctx, user.ID, now); err != nil {
-			return err
-		}
-		tx.Record(s.audit.entry(ctx, c, ActReset, ofUser(user.ID), EndOK))
-		return tx.Enqueue(ctx, told...)
-	})
+	if distant, ok := change.(Distant); ok {
+		err = s.setDistant(ctx, c, parsed.Digest(), user, distant, now)
+	} else {
+		err = s.setAtOnce(ctx, c, parsed.Digest(), user, change, now)
+	}
 	if errors.Is(err, ErrNoRequest) && !now.Before(g.ExpiresAt) {
 		return ID{}, g, errExpired // while the password was made ready
 	}
@@ -252,8 +246,30 @@ func (s *Service) reset(ctx context.Context, c Caller, id, password string) (ID,
 	if err != nil {
 		return ID{}, g, err
 	}
-	s.log.InfoContext(ctx, "password changed", "event", "password.reset", "user_id", user.ID)
 	return parsed, g, nil
+}
+
+// setAtOnce is a reset from the claim on, in one transaction. ErrNoRequest: the caller lost the race for it.
+func (s *Service) setAtOnce(ctx context.Context, c Caller, d Digest, user User, change Change, now time.Time) error {
+	told := append(s.events.about(EventEntry{Type: EventPasswordReset, At: now, UserID: user.ID}), NoticeEntry{UserID: user.ID, ChangedAt: now, Brand: c.brand()})
+	err := s.store.Update(ctx, func(tx Tx) error {
+		request, err := tx.Claim(ctx, d, now)
+		if err != nil {
+			return err
+		}
+		if err := change.Apply(ctx, tx, now); err != nil {
+			return err
+		}
+		if _, err := tx.CloseRequests(ctx, request.UserID, now); err != nil {
+			return err
+		}
+		tx.Record(s.audit.entry(ctx, c, ActReset, ofUser(user.ID), EndOK))
+		return tx.Enqueue(ctx, told...)
+	})
+	if err == nil {
+		s.log.InfoContext(ctx, "password changed", "event", "password.reset", "user_id", user.ID)
+	}
+	return err
 }
 
 var (
@@ -323,8 +339,14 @@ func (s *Service) find(ctx context.Context, d Digest) (Glance, User, error) {
 	if err != nil {
 		return Glance{}, User{}, err
 	}
-	user, err := s.directory.UserByID(ctx, req.UserID)
-	return Glance{State: req.State, UserID: req.UserID, ExpiresAt: req.ExpiresAt, Standing: user.Standing}, user, err
+	look, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	user, err := s.directory.UserByID(look, req.UserID)
+	if err != nil && !errors.Is(err, ErrNoUser) && look.Err() != nil && ctx.Err() == nil {
+		err = Busy("the directory takes too long to answer; please try again", findTimeout, err)
+	}
+	g := Glance{State: req.State, UserID: req.UserID, ExpiresAt: req.ExpiresAt, Several: len(UserIDs(user.ID)) > 1, Standing: user.Standing}
+	return g, user, err
 }
 
 // wrongGuess counts an id that opens nothing and answers what the caller gets.

@@ -62,11 +62,13 @@ func (s Standing) MemberOf(account int64) bool {
 // State says whether a request still opens anything.
 type State string
 
-// The states of a request. A request leaves StateOpen once, and never returns.
+// The states of a request. A request that was used or closed opens nothing ever again;
+// one that was claimed is used before long, or open again if for certain nothing was changed with it.
 const (
-	StateOpen   State = "open"
-	StateUsed   State = "used"   // a password was changed with it
-	StateClosed State = "closed" // it was taken back before it was used
+	StateOpen    State = "open"
+	StateClaimed State = "claimed" // a password is being changed with it where no transaction reaches
+	StateUsed    State = "used"    // a password was changed with it, or may have been
+	StateClosed  State = "closed"  // it was taken back before it was used
 )
 
 // Request is one open door: a secret id, mailed once, good for one reset until
@@ -78,7 +80,10 @@ type Request struct {
 	State     State
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	// EndedAt is when it left StateOpen; zero while open.
+	// ClaimedAt is when a change was begun with it where no transaction reaches; zero if none was, or it changed nothing.
+	ClaimedAt time.Time
+	// EndedAt is when it was used or closed; zero while open. A claimed one has it
+	// if it was taken back meanwhile: then it cannot become open again.
 	EndedAt time.Time
 }
 
@@ -87,9 +92,14 @@ type Glance struct {
 	State     State
 	UserID    string
 	ExpiresAt time.Time
+	// Several says that the user is in several directories.
+	Several bool
 	// Standing is the user's; its accounts may come without names, in any order.
 	Standing
 }
+
+// multipleAccounts says that the user has a login in more than one account that is not suspended.
+func (g Glance) multipleAccounts() bool { return g.Several || len(g.ActiveAccounts()) > 1 }
 
 // Scope says what a key may do.
 type Scope string
@@ -171,6 +181,11 @@ type LinkEntry struct {
 	RequestID string `json:"request_id,omitempty"`
 	// Brand is the account under whose brand it was asked for, see Brands.For; 0: the default brand.
 	Brand int64 `json:"brand,omitempty"`
+	// UserID, if not empty, is who is mailed, in place of whoever has Address: the user as
+	// far as a reset did not reach all of their directories (Partly).
+	UserID string `json:"user_id,omitempty"`
+	// Only are the names of what such a link is for.
+	Only []string `json:"only,omitempty"`
 }
 
 // Kind is the entry's name in the outbox.
@@ -190,6 +205,8 @@ type Matter string
 const (
 	MatterPassword Matter = ""        // the password was changed
 	MatterAddress  Matter = "address" // the mail address was changed
+	MatterUnsure   Matter = "unsure"  // the password was changed, or may have been
+	MatterPartly   Matter = "partly"  // the password was changed in some accounts, and not in others
 )
 
 // NoticeEntry asks the outbox to tell a user what was changed.
@@ -201,10 +218,13 @@ type NoticeEntry struct {
 	To string `json:"to,omitempty"`
 	// Brand is the account under whose brand the password was changed; 0: the default brand.
 	Brand int64 `json:"brand,omitempty"`
+	// Done and Failed are those of a Partly, of MatterPartly.
+	Done   []string `json:"done,omitempty"`
+	Failed []string `json:"failed,omitempty"`
 }
 
 // Kind is the entry's name in the outbox.
 func (NoticeEntry) Kind() string { return "notice" }
 
-// Entry is a thing still to be done: a LinkEntry, a NoticeEntry or an EventEntry.
+// Entry is a thing still to be done: a LinkEntry, a NoticeEntry, an EventEntry or a SettleEntry.
 type Entry interface{ Kind() string }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -67,12 +68,20 @@ type memoryOutbox struct {
 	entries []reset.Entry
 }
 
-func (m *memoryOutbox) take() []reset.Entry {
+// take takes out what is due.
+func (m *memoryOutbox) take(now time.Time) (due []reset.Entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	entries := m.entries
-	m.entries = nil
-	return entries
+	var later []reset.Entry
+	for _, e := range m.entries {
+		if claim, ok := e.(reset.SettleEntry); ok && now.Before(claim.Due) {
+			later = append(later, e)
+			continue
+		}
+		due = append(due, e)
+	}
+	m.entries = later
+	return due
 }
 
 // collector is what a store hands entries to.
@@ -86,7 +95,7 @@ func (c collector[TTx]) InsertTx(_ context.Context, _ TTx, entries []reset.Entry
 }
 
 // tables are all but River's and goose's; of River's it is the entries.
-var tables = []string{"users", "accounts", "memberships", "requests", "keys", "limits", "jobs", "job_entries", "river_job"}
+var tables = []string{"users", "accounts", "memberships", "requests", "request_users", "keys", "limits", "jobs", "job_entries", "river_job"}
 
 // Dump returns everything in the database as text, for tests that look for
 // secrets or compare before and after: River's and goose's tables are left out,

@@ -272,14 +272,14 @@ func (w *World) Pending() []reset.Entry {
 	return append([]reset.Entry(nil), w.outbox.entries...)
 }
 
-// TakeOutbox empties the outbox and returns what was in it, oldest first.
-func (w *World) TakeOutbox() []reset.Entry { return w.outbox.take() }
+// TakeOutbox takes out of the outbox what is due, and returns it, oldest first.
+func (w *World) TakeOutbox() []reset.Entry { return w.outbox.take(w.Clock.Now()) }
 
 // WorkOutbox works everything in the outbox once, in order. What is
 // undeliverable is given up; any other failure fails the test.
 func (w *World) WorkOutbox(t testing.TB) {
 	t.Helper()
-	for _, e := range w.outbox.take() {
+	for _, e := range w.TakeOutbox() {
 		err := w.Work(t.Context(), e)
 		if _, never := errors.AsType[*reset.Undeliverable](err); never {
 			err = w.Courier.GiveUp(t.Context(), e, 1, err)
@@ -297,6 +297,8 @@ func (w *World) Work(ctx context.Context, e reset.Entry) error {
 		return w.Courier.MailNotice(ctx, e)
 	case reset.EventEntry:
 		return w.Courier.TellEvent(ctx, e)
+	case reset.SettleEntry:
+		return w.Courier.Settle(ctx, e)
 	}
 	return fmt.Errorf("no such entry: %T", e)
 }

@@ -18,6 +18,7 @@ type teller struct{ told, given chan reset.Entry }
 
 func (teller) MailLink(context.Context, reset.LinkEntry, bool) error { return nil }
 func (teller) MailNotice(context.Context, reset.NoticeEntry) error   { return nil }
+func (teller) Settle(context.Context, reset.SettleEntry) error       { return nil }
 func (teller) Purge(context.Context) error                           { return nil }
 
 func (t teller) TellEvent(_ context.Context, e reset.EventEntry) error {

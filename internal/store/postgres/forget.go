@@ -13,25 +13,22 @@ import (
 // application still has to end that user's sessions.
 func (t *tx) ForgetEntries(ctx context.Context, userID string, a reset.Address) error {
 	type entry struct {
-		id            int64
-		address, user string
+		id int64
+		reset.Forgotten
 	}
 	entries, err := collect(context.WithoutCancel(ctx), t.sql, func(row pgx.Row) (e entry, err error) {
-		return e, row.Scan(&e.id, &e.address, &e.user)
-	}, `SELECT id, coalesce(args ->> 'address', args ->> 'to', ''), CASE kind WHEN 'event' THEN '' ELSE coalesce(args ->> 'user_id', '') END
-		FROM river_job WHERE kind IN ('link', 'notice', 'event')`)
+		return e, row.Scan(&e.id, &e.Kind, &e.Address, &e.UserID)
+	}, `SELECT id, kind, coalesce(args ->> 'address', args ->> 'to', ''), CASE kind WHEN 'event' THEN '' ELSE coalesce(args ->> 'user_id', '') END
+		FROM river_job WHERE kind IN ('link', 'notice', 'event', 'settle')`)
 	if err != nil {
 		return err
 	}
-	var about []int64
 	for _, e := range entries {
-		if e.user == userID || a.Matches(e.address) {
-			about = append(about, e.id)
+		if patch := e.Patch(userID, a); patch != "" {
+			t.later(`UPDATE river_job SET args = args || $2::jsonb WHERE id = $1`, e.id, patch)
 		}
 	}
-	_, err = t.exec(ctx, `UPDATE river_job SET args = CASE kind WHEN 'notice' THEN args || '{"to": "", "user_id": ""}' ELSE args || '{"address": ""}' END
-		WHERE id = ANY($1)`, about)
-	return err
+	return nil
 }
 
 // Scrub has nothing to do. What is left of old rows in the server's files goes with

@@ -13,7 +13,7 @@ import (
 )
 
 // importable are the tables that an Import fills, in the order in which they are locked.
-var importable = []string{"accounts", "brands", "brand_hosts", "brand_version", "users", "memberships", "requests", "keys", "limits", "secrets", "jobs", "job_entries", "audit_families", "audit_streams", "audit_entries", "river_job"}
+var importable = []string{"accounts", "brands", "brand_hosts", "brand_version", "users", "memberships", "requests", "request_users", "keys", "limits", "secrets", "jobs", "job_entries", "audit_families", "audit_streams", "audit_entries", "river_job"}
 
 // prelude is what migrating leaves in a database that nobody has used: that it
 // was migrated. It makes room for what comes.

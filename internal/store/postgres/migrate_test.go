@@ -59,7 +59,7 @@ func TestReplicasMigrateAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := strings.Join(applied, " "); got != "00001 00002 00003 00004 00005 00006" {
+	if got := strings.Join(applied, " "); got != "00001 00002 00003 00004 00005 00006 00007" {
 		t.Errorf("applied: %s", got)
 	}
 	for _, s := range stores {

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -101,6 +102,23 @@ func TestPlans(t *testing.T) {
 		_, err := tx.CloseRequests(ctx, "u77", now)
 		return err
 	})
+	both := reset.JoinUserIDs("u78", "crm.78")
+	joined := reset.NewID().Digest()
+	update("open for two", func(tx builtin.RecordsTx) error { return tx.OpenRequest(ctx, joined, both, now, now.Add(time.Hour)) })
+	var held reset.Request
+	update("hold", func(tx builtin.RecordsTx) (err error) {
+		held, err = tx.Hold(ctx, joined, now)
+		return err
+	})
+	update("release", func(tx builtin.RecordsTx) error { return tx.Release(ctx, held.Ref, held.ClaimedAt) })
+	if r, err := s.OpenRequestOf(ctx, "crm.78"); err != nil || r.Ref != held.Ref {
+		t.Errorf("the open one of two: %+v, %v", r, err)
+	}
+	update("hold again", func(tx builtin.RecordsTx) error { _, err := tx.Hold(ctx, joined, held.ClaimedAt); return err })
+	update("settle", func(tx builtin.RecordsTx) error {
+		_, err := tx.Settle(ctx, held.Ref, held.ClaimedAt, now)
+		return errors.Join(err, second(tx.CloseRequests(ctx, both, now)))
+	})
 	update("brand", func(tx builtin.RecordsTx) error {
 		b, err := tx.Branding(ctx, 77)
 		if err != nil || b.Name != "A77" || len(b.Hosts) != 1 {
@@ -123,7 +141,7 @@ func TestPlans(t *testing.T) {
 	if early := logging.Log()[empty:before]; strings.Contains(early, "Seq Scan on audit_entries") {
 		t.Errorf("all of the trail is read from its beginning on:%s", early)
 	}
-	for _, table := range []string{"requests", "users", "memberships", "limits", "jobs", "job_entries", "river_job", "audit_entries", "brands", "brand_hosts"} {
+	for _, table := range []string{"requests", "request_users", "users", "memberships", "limits", "jobs", "job_entries", "river_job", "audit_entries", "brands", "brand_hosts"} {
 		for _, plan := range strings.Split(plans, "LOG:  duration:") {
 			if strings.Contains(plan, "Seq Scan on "+table+" ") || strings.Contains(plan, "Seq Scan on "+table+"\n") {
 				t.Errorf("all of %s is read:%s", table, plan)
@@ -132,6 +150,8 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+func second[T any](_ T, err error) error { return err }
+
 // history is what a busy year leaves, in rows.
 const history = `
 	INSERT INTO accounts (name, name_key, created_at) SELECT 'A'||n, 'a'||n, now() FROM generate_series(1, 500) n;
@@ -139,6 +159,7 @@ const history = `
 	INSERT INTO memberships SELECT 'u'||n, 1 + n % 500 FROM generate_series(1, 20000) n;
 	INSERT INTO requests (digest, user_id, state, created_at, expires_at, ended_at)
 		SELECT sha256(n::text::bytea), 'u'||n % 20000, CASE WHEN n % 50 = 0 THEN 'open' ELSE 'used' END, now() - n * interval '1 minute', now() - n * interval '1 minute', now() FROM generate_series(1, 60000) n;
+	INSERT INTO request_users SELECT ref, unnest(ARRAY[user_id, 'crm.'||ref % 20000]) FROM requests WHERE ref % 2 = 0;
 	INSERT INTO brands SELECT n, 'A'||n, '', '', '', '', '', '', 'image/png', 1, 1, sha256(n::text::bytea), 'x' FROM generate_series(1, 500) n;
 	INSERT INTO brand_hosts SELECT 'reset.a'||n||'.test', n, 0 FROM generate_series(1, 500) n;
 	INSERT INTO limits SELECT 'l'||n, n FROM generate_series(1, 20000) n;

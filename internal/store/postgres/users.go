@@ -203,7 +203,10 @@ func (t *tx) SetAddress(ctx context.Context, userID string, a reset.Address) err
 
 // RemoveUser removes a user with all memberships and requests, or answers ErrNoUser.
 func (t *tx) RemoveUser(ctx context.Context, userID string) error {
-	t.later(`DELETE FROM requests WHERE user_id = $1`, userID)
+	const of = `(user_id = $1 OR ref IN (SELECT ref FROM request_users WHERE user_id = $1))`
+	t.later(`DELETE FROM requests WHERE state <> 'claimed' AND `+of, userID)
+	// What is being changed elsewhere at this moment is settled before it goes.
+	t.later(`UPDATE requests SET ended_at = coalesce(ended_at, claimed_at) WHERE state = 'claimed' AND `+of, userID)
 	return t.one(ctx, reset.ErrNoUser, `DELETE FROM users WHERE id = $1`, userID)
 }
 

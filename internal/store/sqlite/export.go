@@ -40,7 +40,8 @@ var exported = []exportedTable{
 	{"brand_version", "id, version", "brand_version"},
 	{"users", "id, email, email_key, name, locale, password_hash, @password_changed_at, @disabled_at, @created_at", "users"},
 	{"memberships", "user_id, account_id", "memberships"},
-	{"requests", "ref, digest, user_id, state, @created_at, @expires_at, @ended_at", "requests"},
+	{"requests", "ref, digest, user_id, state, @created_at, @expires_at, @claimed_at, @ended_at", "requests"},
+	{"request_users", "ref, user_id", "request_users"},
 	{"keys", "id, name, digest, scope, account_id, @created_at, @expires_at, @revoked_at, @last_used_at", "keys"},
 	{"limits", "name, tat", "limits"},
 	{"secrets", "name, value", "secrets"},
@@ -54,7 +55,7 @@ var exported = []exportedTable{
 			attempt, max_attempts, priority, queue,
 			CAST(round(unixepoch(scheduled_at, 'subsec') * 1000) AS INTEGER) AS scheduled_at,
 			CAST(round(unixepoch(created_at, 'subsec') * 1000) AS INTEGER) AS created_at
-		FROM river_job WHERE finalized_at IS NULL AND kind IN ('link', 'notice', 'event'))`},
+		FROM river_job WHERE finalized_at IS NULL AND kind IN ('link', 'notice', 'event', 'settle'))`},
 }
 
 // Export is everything in a file at one moment, read without changing a byte of it.

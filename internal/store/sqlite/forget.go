@@ -12,23 +12,22 @@ import (
 // application still has to end that user's sessions.
 func (t *tx) ForgetEntries(ctx context.Context, userID string, a reset.Address) error {
 	type entry struct {
-		id            int64
-		address, user string
+		id int64
+		reset.Forgotten
 	}
 	entries, err := collect(context.WithoutCancel(ctx), t.sql, func(row interface{ Scan(...any) error }) (e entry, err error) {
-		return e, translate(row.Scan(&e.id, &e.address, &e.user))
-	}, `SELECT id, coalesce(args ->> '$.address', args ->> '$.to', ''), CASE kind WHEN 'event' THEN '' ELSE coalesce(args ->> '$.user_id', '') END
-		FROM river_job WHERE kind IN ('link', 'notice', 'event')`)
+		return e, translate(row.Scan(&e.id, &e.Kind, &e.Address, &e.UserID))
+	}, `SELECT id, kind, coalesce(args ->> '$.address', args ->> '$.to', ''), CASE kind WHEN 'event' THEN '' ELSE coalesce(args ->> '$.user_id', '') END
+		FROM river_job WHERE kind IN ('link', 'notice', 'event', 'settle')`)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if e.user != userID && !a.Matches(e.address) {
+		patch := e.Patch(userID, a)
+		if patch == "" {
 			continue
 		}
-		_, err := t.exec(ctx, `UPDATE river_job SET args = CASE kind WHEN 'notice' THEN jsonb_replace(args, '$.to', '', '$.user_id', '')
-			ELSE jsonb_replace(args, '$.address', '') END WHERE id = ?`, e.id)
-		if err != nil {
+		if _, err := t.exec(ctx, `UPDATE river_job SET args = jsonb_patch(args, ?) WHERE id = ?`, patch, e.id); err != nil {
 			return err
 		}
 	}

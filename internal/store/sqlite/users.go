@@ -202,7 +202,12 @@ func (t *tx) SetAddress(ctx context.Context, userID string, a reset.Address) err
 
 // RemoveUser removes a user with all memberships and requests, or answers ErrNoUser.
 func (t *tx) RemoveUser(ctx context.Context, userID string) error {
-	if _, err := t.exec(ctx, `DELETE FROM requests WHERE user_id = ?`, userID); err != nil {
+	const of = `(SELECT ref FROM requests WHERE user_id = ?1 UNION ALL SELECT ref FROM request_users WHERE user_id = ?1)`
+	if _, err := t.exec(ctx, `DELETE FROM requests WHERE state <> 'claimed' AND ref IN `+of, userID); err != nil {
+		return err
+	}
+	// What is being changed elsewhere at this moment is settled before it goes.
+	if _, err := t.exec(ctx, `UPDATE requests SET ended_at = coalesce(ended_at, claimed_at) WHERE state = 'claimed' AND ref IN `+of, userID); err != nil {
 		return err
 	}
 	return t.one(ctx, reset.ErrNoUser, `DELETE FROM users WHERE id = ?`, userID)
