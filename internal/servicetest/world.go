@@ -73,6 +73,7 @@ type options struct {
 	mailer    func(reset.Mailer) reset.Mailer
 	events    reset.Events
 	sender    reset.EventSender
+	set       time.Duration
 }
 
 // WithThrottle switches the throttle on, with the default limits.
@@ -108,6 +109,9 @@ func WithClients(d reset.ClientDetail) Option { return func(o *options) { o.clie
 func WithDirectory(wrap func(reset.Directory) reset.Directory) Option {
 	return func(o *options) { o.directory = wrap }
 }
+
+// WithSetTimeout bounds setting a password in a directory that shares no database with the store.
+func WithSetTimeout(d time.Duration) Option { return func(o *options) { o.set = d } }
 
 // WithMailer puts something between the domain and the mailer, such as one that fails or waits.
 func WithMailer(wrap func(reset.Mailer) reset.Mailer) Option {
@@ -151,7 +155,7 @@ func New(t testing.TB, opts ...Option) *World {
 	if o.throttle {
 		limits = throttle.New(throttle.Defaults(), w.Store, o.log)
 	}
-	cfg := reset.Config{BaseURL: BaseURL, TTL: time.Hour, MaxAddresses: 10, MaxBulk: 5000}
+	cfg := reset.Config{BaseURL: BaseURL, TTL: time.Hour, MaxAddresses: 10, MaxBulk: 5000, SetTimeout: o.set}
 	directory := o.directory(w.Users)
 	w.Service = reset.NewService(cfg, w.Store, directory, policy, limits, w.Clock.Now, o.log)
 	if o.puzzle != nil {
