@@ -3,6 +3,8 @@ package builtin
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -33,6 +35,32 @@ func (d *Directory) AddAccount(ctx context.Context, name string) (reset.Account,
 // Accounts lists all accounts by name.
 func (d *Directory) Accounts(ctx context.Context) ([]reset.Account, error) {
 	return d.records.Accounts(ctx)
+}
+
+// AccountsNamed returns the accounts of those names, by the name as it was asked for; those
+// that there are not are missing.
+func (d *Directory) AccountsNamed(ctx context.Context, names []string) (map[string]reset.Account, error) {
+	asked := map[string][]string{} // by key
+	for _, name := range names {
+		if _, key, err := accountName(name); err == nil {
+			asked[key] = append(asked[key], name)
+		}
+	}
+	found, err := d.records.AccountsByKeys(ctx, slices.Sorted(maps.Keys(asked)))
+	if err != nil {
+		return nil, err
+	}
+	accounts := make(map[string]reset.Account, len(names))
+	for _, a := range found {
+		_, key, err := accountName(a.Name)
+		if err != nil {
+			continue // made before a rule that it breaks
+		}
+		for _, name := range asked[key] {
+			accounts[name] = a
+		}
+	}
+	return accounts, nil
 }
 
 // Account returns the account of that name.

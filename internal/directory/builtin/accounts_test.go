@@ -49,6 +49,24 @@ func TestAccountNames(t *testing.T) {
 
 // A suspension closes the requests of those who are left without an active
 // account, and nobody else's.
+func TestAccountsNamed(t *testing.T) {
+	t.Parallel()
+	w := servicetest.New(t)
+	w.AddUser(t, ada, "", "Acme", "Globex")
+	must(t, w.Users.Suspend(t.Context(), "Globex"))
+	acme, err := w.Users.Account(t.Context(), "acme")
+	must(t, err)
+	globex, err := w.Users.Account(t.Context(), "globex")
+	must(t, err)
+	got, err := w.Users.AccountsNamed(t.Context(), []string{"Acme", " ACME ", "globex", "Initech", "", "a;b", "\x00"})
+	must(t, err)
+	same(t, "accounts", got, map[string]reset.Account{"Acme": acme, " ACME ": acme, "globex": globex})
+	same(t, "whether it is suspended", got["globex"].Suspended, true)
+	if none, err := w.Users.AccountsNamed(t.Context(), nil); err != nil || len(none) != 0 {
+		t.Errorf("of no names: %v, %v", none, err)
+	}
+}
+
 func TestSuspendClosesTheRightRequests(t *testing.T) {
 	t.Parallel()
 	w := servicetest.New(t)

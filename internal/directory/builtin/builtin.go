@@ -33,6 +33,8 @@ type Records interface {
 	PasswordHash(ctx context.Context, id string) (string, error)
 	// Accounts lists all accounts by name.
 	Accounts(ctx context.Context) ([]reset.Account, error)
+	// AccountsByKeys returns those of the accounts that there are.
+	AccountsByKeys(ctx context.Context, keys []string) ([]reset.Account, error)
 	reset.BrandStore
 	// Scrub leaves nothing of what was deleted or overwritten in the store's own
 	// files, as far as that is for the store to do.

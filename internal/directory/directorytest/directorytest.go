@@ -27,7 +27,8 @@ import (
 type Fixture struct {
 	// Directory is what is tested.
 	Directory reset.Directory
-	// Update runs fn in a transaction of the store that claims requests, as reset.Store.Update does.
+	// Update runs fn in a transaction of the store that claims requests, as reset.Store.Update does; nil
+	// for directories that have nothing to do with it.
 	Update func(ctx context.Context, fn func(tx reset.Tx) error) error
 	// Add adds a user.
 	Add func(t *testing.T, u User)
@@ -157,10 +158,12 @@ func set(ctx context.Context, f Fixture, u reset.User, password string) error {
 	return f.apply(ctx, c)
 }
 
-// apply is what a reset does with a change: it is set where it lives, or in the transaction of the claim.
+// apply is what a reset does with a change: it is set where it lives, and in the transaction that claims or settles the request.
 func (f Fixture) apply(ctx context.Context, c reset.Change) error {
 	if d, ok := c.(reset.Distant); ok {
-		return d.Set(ctx)
+		if err := d.Set(ctx); err != nil || f.Update == nil {
+			return err
+		}
 	}
 	return f.Update(ctx, func(tx reset.Tx) error { return c.Apply(ctx, tx, now) })
 }

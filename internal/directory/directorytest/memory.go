@@ -100,6 +100,16 @@ func (m *Memory) Remove(t testing.TB, email string) {
 	m.with(t, email, func(u *member) { delete(m.users, u.ID) })
 }
 
+// ChangeAddress gives a user another address.
+func (m *Memory) ChangeAddress(t testing.TB, email, to string) {
+	t.Helper()
+	a, err := reset.ParseAddress(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.with(t, email, func(u *member) { u.Email = a })
+}
+
 // Sets is how many changes were begun.
 func (m *Memory) Sets() int {
 	m.mu.Lock()
@@ -281,13 +291,6 @@ func (m *Memory) Fixture(update func(ctx context.Context, fn func(tx reset.Tx) e
 		Down:    func(*testing.T) func() { return m.Down() },
 		Stall:   func(*testing.T) func() { return m.Stall() },
 		Forbid:  func(*testing.T) { m.Forbid() },
-		ChangeAddress: func(t *testing.T, email, to string) {
-			t.Helper()
-			a, err := reset.ParseAddress(to)
-			if err != nil {
-				t.Fatal(err)
-			}
-			m.with(t, email, func(u *member) { u.Email = a })
-		},
+		ChangeAddress: func(t *testing.T, email, to string) { t.Helper(); m.ChangeAddress(t, email, to) },
 	}
 }

@@ -175,6 +175,13 @@ func (s *Store) Accounts(ctx context.Context) ([]reset.Account, error) {
 	})
 }
 
+// AccountsByKeys returns those of the accounts that there are.
+func (s *Store) AccountsByKeys(ctx context.Context, keys []string) ([]reset.Account, error) {
+	return read(ctx, s, func(ctx context.Context, db querier) ([]reset.Account, error) {
+		return collect(ctx, db, scanAccount, `SELECT id, name, suspended_at FROM accounts WHERE name_key = ANY($1) ORDER BY name COLLATE "C"`, keys)
+	})
+}
+
 // AddUser stores a user without memberships; hash may be empty. ErrExists if the address is taken.
 func (t *tx) AddUser(ctx context.Context, u reset.User, hash string, now time.Time) error {
 	var phc, changed any

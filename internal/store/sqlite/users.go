@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -172,6 +173,15 @@ func scanAccount(row interface{ Scan(...any) error }) (reset.Account, error) {
 // Accounts lists all accounts by name.
 func (s *Store) Accounts(ctx context.Context) ([]reset.Account, error) {
 	return collect(ctx, s.read, scanAccount, `SELECT id, name, suspended_at FROM accounts ORDER BY name`)
+}
+
+// AccountsByKeys returns those of the accounts that there are.
+func (s *Store) AccountsByKeys(ctx context.Context, keys []string) ([]reset.Account, error) {
+	list, err := json.Marshal(keys)
+	if err != nil {
+		return nil, err
+	}
+	return collect(ctx, s.read, scanAccount, `SELECT id, name, suspended_at FROM accounts WHERE name_key IN (SELECT value FROM json_each(?)) ORDER BY name`, string(list))
 }
 
 // AddUser stores a user without memberships; hash may be empty. ErrExists if the address is taken.
