@@ -2,6 +2,7 @@ package i18n_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/sparekey/sparekey/internal/i18n"
 	"github.com/sparekey/sparekey/internal/i18n/i18ntest"
 	"github.com/sparekey/sparekey/internal/password"
+	"github.com/sparekey/sparekey/internal/password/formats"
 	"github.com/sparekey/sparekey/internal/reset"
 )
 
@@ -306,6 +308,36 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s, %v: got %q, %v, want %q", l.Tag, refusals[0], got, ok, want)
 			}
 		}
+	}
+}
+
+// TestRefusalsOfADirectory: some come from where the password is to be kept, not from the policy.
+func TestRefusalsOfADirectory(t *testing.T) {
+	t.Parallel()
+	h, err := password.NewHasher(password.DefaultParams(), 1, 0, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := formats.Parse("bcrypt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Writer(f).Hash(t.Context(), strings.Repeat("é", 37), nil)
+	refused, ok := errors.AsType[*reset.Error](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	reasons, _ := refused.Details["password"].([]reset.Refusal)
+	if len(reasons) != 1 {
+		t.Fatalf("the reasons are %v", reasons)
+	}
+	said := map[string]bool{}
+	for _, l := range i18n.Languages() {
+		got, ok := in(t, l.Tag).Refusal(reasons[0].Code, reasons[0].Params)
+		if !ok || said[got] || !strings.Contains(got, "72") || strings.Contains(got, "{{") {
+			t.Errorf("%s: %q, %v", l.Tag, got, ok)
+		}
+		said[got] = true
 	}
 }
 

@@ -89,8 +89,9 @@ func (l Localizer) join(key, a, b string) string {
 
 // numbers are the params of refusals that are placeholders, by code.
 var numbers = map[string]map[string]string{
-	"too_short": {count: "min", "Length": "length"},
-	"too_long":  {count: "max"},
+	"too_short":      {count: "min", "Length": "length"},
+	"too_long":       {count: "max"},
+	"too_many_bytes": {"Most": "max"},
 }
 
 // Refusal says why a password is not taken, by the code and the params of a reset.Refusal. It

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/password/formats"
 	"github.com/sparekey/sparekey/internal/reset"
 )
 
@@ -250,6 +251,15 @@ func TestHashAndVerifyShareOneBound(t *testing.T) {
 		synctest.Wait()
 		if got, err := h.Hash(t.Context(), "a bird in the hand", nil); got != "" {
 			t.Error("there is a hash with the error")
+		} else {
+			unavailable(t, err)
+		}
+		format, err := formats.Parse("ssha512")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := h.Writer(format).Hash(t.Context(), "a bird in the hand", nil); got != "" {
+			t.Error("a writer does not share the bound")
 		} else {
 			unavailable(t, err)
 		}

@@ -16,6 +16,8 @@ const (
 	// CodeTooLong: it has more characters than the maximum. max, and length
 	// unless nobody counted.
 	CodeTooLong = "too_long"
+	// CodeTooManyBytes: it has more bytes in UTF-8 than whoever verifies it looks at. max, bytes.
+	CodeTooManyBytes = "too_many_bytes"
 	// CodeControlCharacter: it has a character of the Unicode category Cc: U+0000
 	// to U+001F, U+007F to U+009F.
 	CodeControlCharacter = "control_character"
@@ -65,6 +67,11 @@ func tooLong(most, n int) reset.Refusal {
 
 func muchTooLong(most int) reset.Refusal {
 	return refusal(CodeTooLong, params{"max": most}, "use at most %d characters; yours has many more", most)
+}
+
+func tooManyBytes(most, n int) reset.Refusal {
+	return refusal(CodeTooManyBytes, params{"max": most, "bytes": n},
+		"use a shorter password: at most %d bytes, of which a plain letter takes one, an accented or other letter two to four; yours has %d", most, n)
 }
 
 func invalidUTF8() reset.Refusal {
