@@ -17,6 +17,7 @@ import (
 	goi18n "github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
 
+	"github.com/sparekey/sparekey/internal/directory/ldapdir"
 	"github.com/sparekey/sparekey/internal/i18n"
 	"github.com/sparekey/sparekey/internal/i18n/i18ntest"
 	"github.com/sparekey/sparekey/internal/password"
@@ -338,6 +339,24 @@ func TestRefusalsOfADirectory(t *testing.T) {
 			t.Errorf("%s: %q, %v", l.Tag, got, ok)
 		}
 		said[got] = true
+	}
+}
+
+// TestRefusalsOfLDAP: each reason that a directory behind LDAP has of its own is said in every language, in its own words.
+func TestRefusalsOfLDAP(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{
+		ldapdir.CodeTooShortThere, ldapdir.CodeTooLongThere, ldapdir.CodeComplexity, ldapdir.CodeContainsName, ldapdir.CodeUsedBefore,
+		ldapdir.CodeTooSoon, ldapdir.CodeTooSimple, ldapdir.CodeNotAllowed,
+	} {
+		said := map[string]bool{}
+		for _, l := range i18n.Languages() {
+			got, ok := in(t, l.Tag).Refusal(code, nil)
+			if !ok || said[got] || strings.Contains(got, "{{") || utf8.RuneCountInString(got) > 180 {
+				t.Errorf("%s, %s: %q, %v", l.Tag, code, got, ok)
+			}
+			said[got] = true
+		}
 	}
 }
 

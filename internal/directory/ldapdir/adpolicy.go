@@ -112,28 +112,32 @@ func (d *Directory) reasonsOf(ctx context.Context, c *conn, e *ldap.Entry, root 
 	}
 	if p != nil {
 		if n := utf8.RuneCountInString(password); len(utf16.Encode([]rune(password))) < p.length {
-			reasons = append(reasons, refuse(codeTooShort, map[string]any{"min": p.length, "length": n}))
+			reasons = append(reasons, refuse(CodeTooShort, map[string]any{"min": p.length, "length": n}))
 		}
 		if p.complex && kinds(password) < 3 {
-			reasons = append(reasons, refuse(codeComplexity, nil))
+			reasons = append(reasons, refuse(CodeComplexity, nil))
 		}
 		if p.complex && containsName(password, text(e, "sAMAccountName"), text(e, "displayName")) {
-			reasons = append(reasons, refuse(codeContainsName, nil))
+			reasons = append(reasons, refuse(CodeContainsName, nil))
 		}
 		if since, ok := fileTime(text(e, "pwdLastSet")); ok && hints && d.c.Now().Before(since.Add(p.age)) {
-			reasons = append(reasons, refuse(codeTooSoon, nil))
+			reasons = append(reasons, refuse(CodeTooSoon, nil))
 		}
 	}
 	if len(reasons) == 0 { // in the history, on a list of forbidden words, or whatever a filter on the server has against it
-		reasons = append(reasons, refuse(codeNotAllowed, nil))
+		reasons = append(reasons, refuse(CodeNotAllowed, nil))
 	}
 	return reasons
 }
 
+// signs are what counts as a kind of its own besides letters and digits: neither a space nor a currency sign but $ does
+// (Microsoft, "Password must meet complexity requirements").
+const signs = "~!@#$%^&*_-+=`|\\(){}[]:;\"'<>,.?/"
+
 // kinds is how many kinds of characters a password has, as Active Directory counts them: capital and small letters, digits,
-// other letters, and all else.
+// signs, and letters that are neither capital nor small.
 func kinds(password string) int {
-	var upper, lower, digit, letter, other int
+	var upper, lower, digit, sign, letter int
 	for _, r := range password {
 		switch {
 		case unicode.IsUpper(r):
@@ -142,13 +146,13 @@ func kinds(password string) int {
 			lower = 1
 		case '0' <= r && r <= '9':
 			digit = 1
+		case strings.ContainsRune(signs, r):
+			sign = 1
 		case unicode.IsLetter(r):
 			letter = 1
-		default:
-			other = 1
 		}
 	}
-	return upper + lower + digit + letter + other
+	return upper + lower + digit + sign + letter
 }
 
 // leastName is how long a name, or a part of it, must be to be looked for, in characters.

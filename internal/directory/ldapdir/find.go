@@ -302,5 +302,5 @@ func (c *conn) read(ctx context.Context, dn string, attributes ...string) (*ldap
 	return result.Entries[0], nil
 }
 
-// seconds is the server's own time limit for a search, a little above ours.
-func (c *conn) seconds() int { return int(c.timeout/time.Second) + 1 }
+// seconds is the server's own time limit for a search, above ours: it ends what nobody waits for any more.
+func (c *conn) seconds() int { return int(2*c.timeout/time.Second) + 1 }

@@ -128,11 +128,11 @@ func (d *Directory) Prepare(ctx context.Context, u reset.User, password string, 
 	switch d.c.Method {
 	case ActiveDirectory:
 		if !utf8.ValidString(password) {
-			return nil, reset.Refused([]reset.Refusal{refuse(codeInvalidUTF8, nil)})
+			return nil, reset.Refused([]reset.Refusal{refuse(CodeInvalidUTF8, nil)})
 		}
 		if units := len(utf16.Encode([]rune(password))); units > mostUnits {
 			n := utf8.RuneCountInString(password)
-			return nil, reset.Refused([]reset.Refusal{refuse(codeTooLong, map[string]any{"max": mostUnits - (units - n), "length": n})})
+			return nil, reset.Refused([]reset.Refusal{refuse(CodeTooLong, map[string]any{"max": mostUnits - (units - n), "length": n})})
 		}
 	case UserPassword:
 		hash, err := d.c.Hash(ctx, password, still)
@@ -142,7 +142,7 @@ func (d *Directory) Prepare(ctx context.Context, u reset.User, password string, 
 		c.password = hash
 	case RFC3062:
 		if password == "" { // the server would make one up (RFC 3062, 2)
-			return nil, reset.Refused([]reset.Refusal{refuse(codeTooShort, map[string]any{"min": 1, "length": 0})})
+			return nil, reset.Refused([]reset.Refusal{refuse(CodeTooShort, map[string]any{"min": 1, "length": 0})})
 		}
 	}
 	return c, nil

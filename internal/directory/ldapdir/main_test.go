@@ -2,7 +2,9 @@ package ldapdir_test
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -81,6 +83,26 @@ func theSlapd(t *testing.T) *slapdtest.Server {
 
 // limited are services that may be told of few entries at once.
 const limited = "ou=limited," + slapdtest.Services
+
+// lines collects what is logged.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 func must(t testing.TB, err error) {
 	t.Helper()

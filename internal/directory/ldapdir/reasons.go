@@ -13,46 +13,46 @@ import (
 // The codes of refusals. They are stable: programs may depend on them. internal/i18n says them in every language.
 const (
 	// The first three are internal/password's too, and mean the same.
-	codeInvalidUTF8 = "invalid_utf8"
-	codeTooShort    = "too_short" // min, length
-	codeTooLong     = "too_long"  // max, length
-	// codeTooShortThere: the directory wants a longer one, and does not say how long.
-	codeTooShortThere = "too_short_for_directory"
-	// codeTooLongThere: the directory takes no password as long as this, and does not say which.
-	codeTooLongThere = "too_long_for_directory"
-	// codeComplexity: it has fewer than three kinds of characters, where the directory counts them.
-	codeComplexity = "complexity"
-	// codeContainsName: it has the user's name or login name in it, or a part of the name.
-	codeContainsName = "contains_name"
-	// codeUsedBefore: it is the user's password already, or was before.
-	codeUsedBefore = "used_before"
-	// codeTooSoon: the present password is too young to be changed.
-	codeTooSoon = "too_soon"
-	// codeTooSimple: the directory has found it too simple, in its own way.
-	codeTooSimple = "too_simple"
-	// codeNotAllowed: the directory's policy is against it, for one of the reasons that it does not tell.
-	codeNotAllowed = "not_allowed"
+	CodeInvalidUTF8 = "invalid_utf8"
+	CodeTooShort    = "too_short" // min, length
+	CodeTooLong     = "too_long"  // max, length
+	// CodeTooShortThere: the directory wants a longer one, and does not say how long.
+	CodeTooShortThere = "too_short_for_directory"
+	// CodeTooLongThere: the directory takes no password as long as this, and does not say which.
+	CodeTooLongThere = "too_long_for_directory"
+	// CodeComplexity: it has fewer than three kinds of characters, where the directory counts them.
+	CodeComplexity = "complexity"
+	// CodeContainsName: it has the user's name or login name in it, or a part of the name.
+	CodeContainsName = "contains_name"
+	// CodeUsedBefore: it is the user's password already, or was before.
+	CodeUsedBefore = "used_before"
+	// CodeTooSoon: the present password is too young to be changed.
+	CodeTooSoon = "too_soon"
+	// CodeTooSimple: the directory has found it too simple, in its own way.
+	CodeTooSimple = "too_simple"
+	// CodeNotAllowed: the directory's policy is against it, for one of the reasons that it does not tell.
+	CodeNotAllowed = "not_allowed"
 )
 
 var messages = map[string]string{
-	codeInvalidUTF8:   "send the password as valid UTF-8 text",
-	codeTooShortThere: "use a longer password; this one is too short for the directory that keeps it",
-	codeTooLongThere:  "use a shorter password; this one is too long for the directory that keeps it",
-	codeComplexity:    "use characters of at least three of these kinds: capital letters, small letters, digits, other signs",
-	codeContainsName:  "leave out your name and your user name",
-	codeUsedBefore:    "use a password that you have not had before",
-	codeTooSoon:       "wait a while: your password was changed only a short time ago, and the directory does not take another one yet",
-	codeTooSimple:     "use a password that is less simple: longer, and of capital and small letters, digits and other signs",
-	codeNotAllowed:    "use another password: your organisation does not allow this one, or you have had it before",
+	CodeInvalidUTF8:   "send the password as valid UTF-8 text",
+	CodeTooShortThere: "use a longer password; this one is too short for the directory that keeps it",
+	CodeTooLongThere:  "use a shorter password; this one is too long for the directory that keeps it",
+	CodeComplexity:    "use characters of at least three of these kinds: capital letters, small letters, digits, signs such as ! or ?",
+	CodeContainsName:  "leave out your name and your user name",
+	CodeUsedBefore:    "use a password that you have not had before",
+	CodeTooSoon:       "wait a while: your password was changed only a short time ago, and the directory does not take another one yet",
+	CodeTooSimple:     "use a password that is less simple: longer, and of capital and small letters, digits and other signs",
+	CodeNotAllowed:    "use another password: your organisation does not allow this one, or you have had it before",
 }
 
 // refuse makes one reason.
 func refuse(code string, params map[string]any) reset.Refusal {
 	r := reset.Refusal{Code: code, Message: messages[code], Params: params}
 	switch code {
-	case codeTooShort:
+	case CodeTooShort:
 		r.Message = fmt.Sprintf("use at least %d characters; yours has %d", params["min"], params["length"])
-	case codeTooLong:
+	case CodeTooLong:
 		r.Message = fmt.Sprintf("use at most %d characters; yours has %d", params["max"], params["length"])
 	}
 	return r
@@ -69,11 +69,11 @@ const (
 )
 
 var policyCodes = map[int64]string{
-	insufficientPasswordQuality: codeTooSimple,
-	passwordTooShort:            codeTooShortThere,
-	passwordTooYoung:            codeTooSoon,
-	passwordInHistory:           codeUsedBefore,
-	passwordTooLong:             codeTooLongThere,
+	insufficientPasswordQuality: CodeTooSimple,
+	passwordTooShort:            CodeTooShortThere,
+	passwordTooYoung:            CodeTooSoon,
+	passwordInHistory:           CodeUsedBefore,
+	passwordTooLong:             CodeTooLongThere,
 }
 
 // policyReason is what a server's password policy has against a password, in words; nil if it says nothing of that.

@@ -91,7 +91,7 @@ func (d *Directory) write(ctx context.Context, c *conn, e *ldap.Entry, password 
 		return reset.Refused([]reset.Refusal{*reason})
 	}
 	if code == ldap.LDAPResultConstraintViolation {
-		return reset.Refused([]reset.Refusal{refuse(codeNotAllowed, nil)})
+		return reset.Refused([]reset.Refusal{refuse(CodeNotAllowed, nil)})
 	}
 	return err
 }

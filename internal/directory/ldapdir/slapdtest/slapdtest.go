@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -44,6 +45,8 @@ type Options struct {
 	Database string
 	// NoPolicy leaves out the overlay ppolicy.
 	NoPolicy bool
+	// NoTLS leaves out the certificate.
+	NoTLS bool
 }
 
 // access lets members of a group set passwords, and services read the rest. What a group may is asked at each request.
@@ -60,6 +63,7 @@ type Server struct {
 	authority   *certtest.Authority
 	daemon      *daemontest.Daemon
 	units, made atomic.Int64
+	running     sync.Mutex
 }
 
 // Start makes a server in a temporary folder and starts it. The caller ends it with Close.
@@ -112,10 +116,14 @@ func (s *Server) prepare(t testing.TB, o Options) (err error) {
 	if err := os.Mkdir(database, 0o700); err != nil {
 		return err
 	}
+	identity, listeners := "TLSCertificateFile "+certificate+"\nTLSCertificateKeyFile "+key, fmt.Sprintf("ldap://%s ldaps://%s", s.Address(), s.SecureAddress())
+	if o.NoTLS {
+		identity, listeners = "", "ldap://"+s.Address()
+	}
 	lines := []string{
 		"include /etc/ldap/schema/core.schema", "include /etc/ldap/schema/cosine.schema", "include /etc/ldap/schema/inetorgperson.schema",
 		"pidfile " + filepath.Join(s.dir, "pid"), "modulepath /usr/lib/ldap", "moduleload back_mdb", "moduleload ppolicy", "moduleload pw-sha2",
-		"TLSCertificateFile " + certificate, "TLSCertificateKeyFile " + key, "disallow bind_anon", "threads 4",
+		identity, "disallow bind_anon", "threads 4",
 		"database mdb", "suffix " + Base, "rootdn " + rootDN, "rootpw \"" + rootPassword + "\"", "directory " + database,
 		"dbnosync", "maxsize 67108864", "index objectClass,mail,entryUUID eq", o.Database, overlay, o.Access,
 	}
@@ -124,8 +132,7 @@ func (s *Server) prepare(t testing.TB, o Options) (err error) {
 		return err
 	}
 	// -d keeps it in the foreground; 0 has it say nothing but what keeps it from starting.
-	s.daemon, err = daemontest.New("slapd", "slapd", daemontest.Listening(s.Address()), "-d", "0", "-f", conf,
-		"-h", fmt.Sprintf("ldap://%s ldaps://%s", s.Address(), s.SecureAddress()))
+	s.daemon, err = daemontest.New("slapd", "slapd", daemontest.Listening(s.Address()), "-d", "0", "-f", conf, "-h", listeners)
 	return err
 }
 
@@ -154,6 +161,33 @@ func (s *Server) Restart(t testing.TB) {
 	must(t, s.daemon.Start())
 }
 
+// Crash ends the server and starts it again. It may be called from any goroutine.
+func (s *Server) Crash(sig syscall.Signal) error {
+	s.running.Lock()
+	defer s.running.Unlock()
+	if err := s.daemon.Stop(sig); err != nil {
+		return err
+	}
+	return s.daemon.Start()
+}
+
+// Await waits until a Crash is over.
+func (s *Server) Await() {
+	s.running.Lock()
+	defer s.running.Unlock()
+}
+
+// Amend adds lines to the database's configuration, and starts the server anew.
+func (s *Server) Amend(t testing.TB, lines string) {
+	t.Helper()
+	s.Stop(t, syscall.SIGINT)
+	path := filepath.Join(s.dir, "slapd.conf")
+	conf, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, append(conf, lines+"\n"...), 0o600))
+	s.Restart(t)
+}
+
 // Close stops the server and removes its folder.
 func (s *Server) Close() error {
 	var err error
@@ -171,6 +205,18 @@ func (s *Server) SecureAddress() string { return "127.0.0.1:" + strconv.Itoa(s.t
 
 // Authority signs its certificate.
 func (s *Server) Authority() *x509.CertPool { return s.authority.Pool() }
+
+// Pool is the authorities of this and of other servers.
+func (s *Server) Pool(t testing.TB, others ...*Server) *x509.CertPool {
+	t.Helper()
+	pool := s.authority.Pool()
+	for _, other := range others {
+		if !pool.AppendCertsFromPEM(other.authority.PEM()) {
+			t.Fatal("an authority has no certificate")
+		}
+	}
+	return pool
+}
 
 // Root connects as who may do all; passwords that it sets are beyond any policy.
 func (s *Server) Root(t testing.TB) *ldap.Conn {
