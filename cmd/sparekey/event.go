@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sparekey/sparekey/internal/callout"
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/reset"
-	"github.com/sparekey/sparekey/internal/webhook"
 )
 
 func newEvent(c console) *cobra.Command {
@@ -52,7 +52,7 @@ that no event is lost meanwhile.`,
 					if err != nil {
 						return err
 					}
-					rows = append(rows, secretRow{target, webhook.FormatSecret(key)})
+					rows = append(rows, secretRow{target, callout.FormatSecret(key)})
 				}
 				if asJSON {
 					return printJSON(c.stdout, rows)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/sparekey/sparekey/internal/callout"
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/webhook"
@@ -56,7 +57,7 @@ func (c *core) eventKeys(ctx context.Context, target string) (keys [][]byte, err
 		if own.Target != target {
 			continue
 		}
-		key, err := webhook.ParseSecret(own.Secret.Reveal())
+		key, err := callout.ParseSecret(own.Secret.Reveal())
 		if err != nil {
 			return nil, fmt.Errorf("events.secrets has a secret that %w", err)
 		}

@@ -17,6 +17,7 @@ const (
 	adapter             // the domain and its own room
 	joiner              // everything but suites: it joins adapters, and nobody imports it
 	suite               // anything: tests alone import it
+	sample              // nothing of this module, and anything else: others copy it, and nobody imports it
 )
 
 // rooms are all rooms but those below internal/store and internal/directory,
@@ -27,6 +28,9 @@ var rooms = map[string]kind{
 	"client":         core,
 	"internal/reset": core,
 	"internal/i18n":  core, // and what says things to people may import it: see crossing
+
+	// What calls applications may import it: see crossing.
+	"internal/callout": core,
 
 	"internal/certs":      adapter,
 	"internal/config":     adapter,
@@ -45,6 +49,8 @@ var rooms = map[string]kind{
 
 	"bench": suite, // it starts databases as tests do, and nobody imports it
 	"e2e":   suite,
+
+	"examples": sample,
 }
 
 // reserved says which rooms alone may import what. Suites are free.
@@ -75,11 +81,11 @@ var reserved = []struct {
 		"SMTP belongs into internal/mail; ask through reset's interface for sending",
 	},
 	{
-		// A directory may live behind a webhook; internal/webhook calls applications; certificates
-		// are fetched over HTTPS; leaked passwords are asked for at a service.
+		// A directory may live behind a webhook; internal/webhook calls applications, as internal/callout allows;
+		// certificates are fetched over HTTPS; leaked passwords are asked for at a service.
 		[]string{"net/http"},
 		[]string{
-			"internal/webhook", "internal/certs", "internal/httpapi", "internal/web", "internal/httpserver", "internal/mail/devbox",
+			"internal/callout", "internal/webhook", "internal/certs", "internal/httpapi", "internal/web", "internal/httpserver", "internal/mail/devbox",
 			"internal/directory", "internal/password/pwned", "client", "cmd/sparekey", "bench",
 		},
 		"HTTP belongs into the API, the pages and their server; return a reset.Error and let them answer",
@@ -146,7 +152,7 @@ func broken(pkg, imported string) string {
 	if local, ok := strings.CutPrefix(imported, module+"/"); ok {
 		return crossing(pkg, local)
 	}
-	if _, k := roomOf(pkg); k == suite {
+	if _, k := roomOf(pkg); k == suite || k == sample {
 		return ""
 	}
 	if first, _, _ := strings.Cut(imported, "/"); under(pkg, "client") && strings.Contains(first, ".") {
@@ -167,6 +173,8 @@ func crossing(from, to string) string {
 	switch {
 	case toKind == joiner && fromRoom != toRoom:
 		return "nobody imports a command; move what both need to where it belongs"
+	case fromKind == sample, toKind == sample:
+		return "a sample stands alone, as it will where it is copied to"
 	case fromKind == suite:
 		return ""
 	case toKind == suite:
@@ -180,6 +188,11 @@ func crossing(from, to string) string {
 			return ""
 		}
 		return "pages, mails and commands alone speak to people; return a code and let them say it"
+	case to == "internal/callout":
+		if fromRoom == "internal/webhook" || fromRoom == "internal/directory/hookdir" {
+			return ""
+		}
+		return "applications are called by events and by the directory behind a webhook alone"
 	case to == "internal/reset", fromRoom == "internal/httpapi" && to == "api":
 		return ""
 	case toKind == adapter:
@@ -271,6 +284,17 @@ func TestRules(t *testing.T) {
 		{"bench", sqlite, ""},
 		{"bench", "github.com/google/go-cmp/cmp", ""},
 		{"internal/web", module + "/cmd/sparekey", "nobody imports a command"},
+
+		{"internal/callout", "net/http", ""},
+		{"internal/callout", inner, "nothing of this module"},
+		{"internal/webhook", module + "/internal/callout", ""},
+		{"internal/directory/hookdir", module + "/internal/callout", ""},
+		{"internal/directory/ldap", module + "/internal/callout", "alone"},
+		{"internal/web", module + "/internal/callout", "alone"},
+		{"examples/directory-go", "database/sql", ""},
+		{"examples/directory-go", inner, "stands alone"},
+		{"internal/web", module + "/examples/directory-go", "stands alone"},
+		{"e2e", module + "/examples/directory-go", "stands alone"},
 	} {
 		if rule := broken(c.from, c.imported); (rule == "") != (c.rule == "") || !strings.Contains(rule, c.rule) {
 			t.Errorf("%s importing %s: got %q, want %q", c.from, c.imported, rule, c.rule)

@@ -70,7 +70,7 @@ func inspect(name string, source []byte) (faults []string, err error) {
 				add(n.Pos(), "an init function", "nothing happens by being imported; wire it in cmd/sparekey")
 			}
 		case *ast.SelectorExpr:
-			if x, ok := n.X.(*ast.Ident); ok && x.Name == clock && k != suite {
+			if x, ok := n.X.(*ast.Ident); ok && x.Name == clock && k != suite && k != sample {
 				if rule := timeRule(name, n.Sel.Name); rule != "" {
 					add(n.Pos(), "time."+n.Sel.Name, rule)
 				}
@@ -116,6 +116,7 @@ func TestInspect(t *testing.T) {
 		{"a command's clock", "cmd/sparekey/user.go", head + "var a = time.Now()\n", []string{":5: time.Now"}},
 		{"the benchmark's clock", "bench/a.go", head + "var a = time.Now()\n", nil},
 		{"a suite's clock", "internal/mail/smtptest/a.go", head + "var a = time.Now()\n", nil},
+		{"a sample's clock", "examples/a/a.go", head + "var a = time.Now()\n", nil},
 		{"sleeping", "internal/web/a.go", head + "func a() { time.Sleep(1) }\n", []string{":5: time.Sleep: wait for"}},
 		{"sleeping in the wiring", "cmd/sparekey/clock.go", head + "func a() { time.Sleep(1) }\n", []string{":5: time.Sleep"}},
 		{"init", "internal/web/a.go", "package p\n\nfunc init() {}\n", []string{":3: an init function"}},

@@ -1,10 +1,7 @@
 package webhook
 
 import (
-	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"strings"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/reset"
@@ -50,30 +47,3 @@ func encode(e reset.Event) ([]byte, error) {
 
 // moment is a time as it is sent: UTC, in milliseconds.
 func moment(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
-
-// Bounds of a key in bytes, after the specification.
-const (
-	leastKey = 24
-	mostKey  = 64
-
-	secretPrefix = "whsec_"
-)
-
-// FormatSecret writes a key as applications' libraries take it.
-func FormatSecret(key []byte) string { return secretPrefix + base64.StdEncoding.EncodeToString(key) }
-
-// ParseSecret reads what FormatSecret writes. Its error does not repeat it.
-func ParseSecret(s string) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(s, secretPrefix)
-	if !ok {
-		return nil, errors.New("does not begin with whsec_")
-	}
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	switch {
-	case err != nil:
-		return nil, errors.New("is not base64 after whsec_")
-	case len(key) < leastKey || len(key) > mostKey:
-		return nil, errors.New("is not of 24 to 64 bytes")
-	}
-	return key, nil
-}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sparekey/sparekey/internal/callout"
 	"github.com/sparekey/sparekey/internal/httpapi/contracttest"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/webhook"
@@ -123,7 +124,7 @@ func TestNodeSample(t *testing.T) {
 	var stderr bytes.Buffer
 	node := exec.CommandContext(t.Context(), "node", "--input-type=module", "-")
 	node.Dir = filepath.Join("testdata", "node")
-	node.Env = []string{"PATH=" + os.Getenv("PATH"), "PORT=" + port, "EVENT_SECRET=" + webhook.FormatSecret(key)}
+	node.Env = []string{"PATH=" + os.Getenv("PATH"), "PORT=" + port, "EVENT_SECRET=" + callout.FormatSecret(key)}
 	node.Stdin = strings.NewReader(`const endSessions = async (id, email, before) => console.log(id, email, before.toISOString());` + "\n" + samples[0])
 	node.Stderr = &stderr
 	stdout, err := node.StdoutPipe()

@@ -12,6 +12,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/sparekey/sparekey/internal/callout"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/webhook"
 )
@@ -52,7 +53,7 @@ func receiveEvents(secret string, endSessions func(userID, email string, before 
 
 func Example() {
 	key := []byte("thirty-two bytes from crypto/rand")
-	handler, err := receiveEvents(webhook.FormatSecret(key), func(userID, email string, before time.Time) error {
+	handler, err := receiveEvents(callout.FormatSecret(key), func(userID, email string, before time.Time) error {
 		fmt.Println("end the sessions of", userID, email, "that began before", before)
 		return nil
 	})

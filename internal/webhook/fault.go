@@ -2,11 +2,8 @@ package webhook
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
-	"net"
-	"net/url"
+
+	"github.com/sparekey/sparekey/internal/callout"
 )
 
 // Fault is why a target could not be told.
@@ -24,30 +21,21 @@ func (f *Fault) Hint() string { return f.hint }
 // Unwrap returns the cause.
 func (f *Fault) Unwrap() error { return f.cause }
 
-// failed says what it means that there was no answer. url.Error is taken apart,
-// since it repeats the whole URL.
+// hints say what an operator can do about each kind of failure.
+var hints = map[callout.Kind]string{
+	callout.Forbidden:   "if it is meant to be there, add the address or its network to events.allow_private",
+	callout.UnknownHost: "check the host in events.targets, and the name server of this machine",
+	callout.TimedOut:    "the application should answer at once and do its work afterwards; is a firewall between?",
+	callout.Certificate: "it must be valid for the host, and by an authority that this machine trusts",
+	callout.Connection:  "does the application listen there, and does the firewall let this machine through?",
+	callout.Broken:      "see the application's log",
+}
+
+// failed says what it means that there was no answer.
 func (s *Sender) failed(ctx context.Context, err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	if f, ok := errors.AsType[*errForbidden](err); ok {
-		return &Fault{"its address " + f.Error(), "if it is meant to be there, add the address or its network to events.allow_private", f}
-	}
-	if d, ok := errors.AsType[*net.DNSError](err); ok && !d.IsTimeout {
-		return &Fault{"the name server does not know the target's host", "check the host in events.targets, and the name server of this machine", err}
-	}
-	if errors.Is(ctx.Err(), context.Canceled) {
+	f := callout.Explain(ctx, err, "the target", s.timeout)
+	if f.Kind == callout.Canceled {
 		return ctx.Err()
 	}
-	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() || ctx.Err() != nil {
-		return &Fault{fmt.Sprintf("the target did not answer within %v", s.timeout), "the application should answer at once and do its work afterwards; is a firewall between?", context.DeadlineExceeded}
-	}
-	if c, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return &Fault{"the target's certificate is not good: " + c.Err.Error(), "it must be valid for the host, and by an authority that this machine trusts", err}
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return &Fault{op.Error(), "does the application listen there, and does the firewall let this machine through?", err}
-	}
-	// What is left comes from reading the answer, and may repeat some of it.
-	return &Fault{"the target's answer is no HTTP, too long, or broke off", "see the application's log", nil}
+	return &Fault{f.Error(), hints[f.Kind], f.Unwrap()}
 }

@@ -1,16 +1,13 @@
 // Package webhook tells targets of events by HTTP, signed after the Standard
 // Webhooks specification (standardwebhooks.com).
 //
-// Targets are configured, yet their names are resolved by others, and what they
-// answer is theirs. So every connection is checked by the address that it is made
-// to, after the name was resolved (guard.go); redirects are not followed; and of
-// an answer the status and Retry-After count.
+// Where connections may go is internal/callout's to say. Of an answer the status
+// and Retry-After count.
 package webhook
 
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -18,26 +15,19 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
-
+	"github.com/sparekey/sparekey/internal/callout"
 	"github.com/sparekey/sparekey/internal/reset"
 )
 
-const (
-	// timeout is for all of one attempt: name, connection, TLS, request, status.
-	timeout = 10 * time.Second
-	// maxAnswerHeader bounds what is read of an answer, in bytes; its body is not read.
-	maxAnswerHeader = 16 << 10
-)
+// timeout is for all of one attempt: name, connection, TLS, request, status.
+const timeout = 10 * time.Second
 
 // Target is who is told of events.
 type Target struct {
 	URL string
-	// Keys sign, all of them, the newest first; a receiver needs to know one. See ParseSecret.
+	// Keys sign, all of them, the newest first; a receiver needs to know one. See callout.ParseSecret.
 	Keys [][]byte
 }
 
@@ -58,9 +48,9 @@ type Options struct {
 
 // Sender is a reset.EventSender.
 type Sender struct {
-	signers  map[string][]*standardwebhooks.Webhook // by URL
-	clients  map[string]*http.Client                // by scheme
-	guard    *guard
+	signers  map[string]*callout.Signer // by URL
+	clients  map[string]*http.Client    // by scheme
+	guard    *callout.Guard
 	resolver *net.Resolver
 	timeout  time.Duration
 	now      reset.Clock
@@ -69,7 +59,7 @@ type Sender struct {
 // New makes a sender.
 func New(o Options) (*Sender, error) {
 	s := &Sender{
-		signers: map[string][]*standardwebhooks.Webhook{}, guard: newGuard(o.AllowPrivate),
+		signers: map[string]*callout.Signer{}, guard: callout.NewGuard("events.allow_private", o.AllowPrivate),
 		resolver: o.Resolver, timeout: o.Timeout, now: o.Now,
 	}
 	if s.resolver == nil {
@@ -79,38 +69,17 @@ func New(o Options) (*Sender, error) {
 		s.timeout = timeout
 	}
 	s.clients = map[string]*http.Client{
-		"https": newClient(s.resolver, s.guard.check, o.Roots),
-		"http":  newClient(s.resolver, s.guard.checkLoopback, nil),
+		"https": callout.Client(callout.Transport(s.resolver, s.guard, "https", o.Roots)),
+		"http":  callout.Client(callout.Transport(s.resolver, s.guard, "http", nil)),
 	}
 	for _, t := range o.Targets {
-		if len(t.Keys) == 0 {
-			return nil, errors.New("a target of events has no key")
+		signer, err := callout.NewSigner(t.Keys...)
+		if err != nil {
+			return nil, fmt.Errorf("a target of events: %w", err)
 		}
-		for _, key := range t.Keys {
-			signer, err := standardwebhooks.NewWebhookRaw(key)
-			if err != nil {
-				return nil, err
-			}
-			s.signers[t.URL] = append(s.signers[t.URL], signer)
-		}
+		s.signers[t.URL] = signer
 	}
 	return s, nil
-}
-
-// newClient makes what calls targets. Each call has a connection of its own, so that each is checked.
-func newClient(resolver *net.Resolver, check control, roots *x509.CertPool) *http.Client {
-	dialer := &net.Dialer{Resolver: resolver, Control: check}
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:                  nil, // nor one from the environment: it would make the connections instead
-			DialContext:            dialer.DialContext,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: maxAnswerHeader,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }
 
 // SendEvent implements reset.EventSender. Its errors name neither the target's
@@ -122,7 +91,7 @@ func (s *Sender) SendEvent(ctx context.Context, target string, e reset.Event) er
 
 // Send is SendEvent that answers the status, or 0 if there was none.
 func (s *Sender) Send(ctx context.Context, target string, e reset.Event) (status int, err error) {
-	signers, known := s.signers[target]
+	signer, known := s.signers[target]
 	if !known {
 		return 0, &reset.Unwanted{Cause: errors.New("its target is configured no more")}
 	}
@@ -137,17 +106,11 @@ func (s *Sender) Send(ctx context.Context, target string, e reset.Event) (status
 		return 0, errors.New("the target is no URL")
 	}
 	at := s.now()
-	signatures := make([]string, len(signers))
-	for i, signer := range signers {
-		if signatures[i], err = signer.Sign(e.ID, at, body); err != nil {
-			return 0, err
-		}
+	if err := signer.Sign(req.Header, e.ID, at, body); err != nil {
+		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Sparekey")
-	req.Header.Set(standardwebhooks.HeaderWebhookID, e.ID)
-	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
-	req.Header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
 	answer, err := s.clients[req.URL.Scheme].Do(req)
 	if err != nil {
 		return 0, s.failed(ctx, err)
@@ -173,23 +136,11 @@ func answered(status int, retryAfter string, now time.Time) error {
 		fault.hint = "the application wants no more events; take the target out of events.targets"
 		return &reset.Unwanted{Cause: fault}
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
-		if after := pause(retryAfter, now); after > 0 {
+		if after := callout.Pause(retryAfter, now); after > 0 {
 			return &reset.Postponed{After: after, Cause: fault}
 		}
 	}
 	return fault
-}
-
-// pause reads Retry-After (RFC 9110, 10.2.3): seconds or a date; 0 if it is neither.
-func pause(retryAfter string, now time.Time) time.Duration {
-	const most = 365 * 24 * 60 * 60 // beyond that it could overflow
-	if seconds, err := strconv.ParseUint(retryAfter, 10, 32); err == nil {
-		return time.Duration(min(seconds, most)) * time.Second
-	}
-	if at, err := http.ParseTime(retryAfter); err == nil {
-		return max(0, at.Sub(now))
-	}
-	return 0
 }
 
 // Check resolves a target's name and answers its addresses, or an error if events
@@ -205,13 +156,9 @@ func (s *Sender) Check(ctx context.Context, target string) ([]netip.Addr, error)
 	if err != nil {
 		return nil, s.failed(ctx, err)
 	}
-	allowed := s.guard.allowed
-	if u.Scheme == "http" {
-		allowed = s.guard.allowedLoopback
-	}
 	var fine []netip.Addr
 	for _, addr := range found {
-		if e := allowed(addr.Unmap()); e != nil {
+		if e := s.guard.Allowed(u.Scheme, addr); e != nil {
 			err = e
 			continue
 		}
