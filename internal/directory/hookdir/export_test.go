@@ -1,0 +1,36 @@
+package hookdir
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/reset"
+)
+
+// Watch puts something between the directory and the network.
+func Watch(d *Directory, between func(http.RoundTripper) http.RoundTripper) {
+	d.asking.Transport, d.setting.Transport = between(d.asking.Transport), between(d.setting.Transport)
+}
+
+// SetTimeout changes how long the application has, while nobody calls.
+func SetTimeout(d *Directory, timeout time.Duration) { d.timeout = timeout }
+
+// Spellings is spellings.
+func Spellings(a reset.Address) []string { return spellings(a) }
+
+// ParseUsers reads an answer to find.
+func ParseUsers(body []byte) ([]reset.User, error) {
+	return parseUsers(answer{media: "application/json", body: body})
+}
+
+// ParseHealth reads an answer to health.
+func ParseHealth(body []byte) (idempotent bool, application string, err error) {
+	h, err := parseHealth(answer{media: "application/json", body: body})
+	return h.Idempotent, h.Application, err
+}
+
+// Outcome says what an answer to set means.
+func Outcome(status int, body []byte, password string) error {
+	c := &change{directory: &Directory{}, password: password}
+	return c.meaning(answer{status: status, media: "application/json", body: body}, nil)
+}
