@@ -54,8 +54,8 @@ func through(t testing.TB, app *hooktest.App) (*hookdir.Directory, *toxiproxy.Pr
 // again starts an application that was killed, and lets the proxy lead there.
 func again(t testing.TB, app *hooktest.App, proxy *toxiproxy.Proxy) {
 	t.Helper()
-	must(t, app.Restart())
 	proxy.Stop()
+	must(t, app.Restart())
 	proxy.Upstream = app.Address
 	must(t, proxy.Start())
 }

@@ -1,9 +1,13 @@
 package hookdir
 
 import (
+	"context"
+	"net"
 	"net/http"
+	"syscall"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/callout"
 	"github.com/sparekey/sparekey/internal/reset"
 )
 
@@ -33,4 +37,17 @@ func ParseHealth(body []byte) (idempotent bool, application string, err error) {
 func Outcome(status int, body []byte, password string) error {
 	c := &change{directory: &Directory{}, password: password}
 	return c.meaning(answer{status: status, media: "application/json", body: body}, nil)
+}
+
+// RefuseConnections refuses those of set as a machine does where nobody listens, as long as refuse says so.
+func RefuseConnections(d *Directory, refuse func() bool) {
+	transport := callout.Transport(d.resolver, d.guard, d.url.Scheme, nil)
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if refuse() {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+		}
+		return dial(ctx, network, address)
+	}
+	d.setting.Transport = transport
 }

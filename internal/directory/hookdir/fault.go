@@ -65,7 +65,7 @@ func (d *Directory) status(a answer) error {
 		m.Fix = "set it to where the application redirects; redirects are not followed"
 	case a.status == http.StatusUnauthorized && (a.skew > skewMost || a.skew < -skewMost):
 		m.Setting, m.Fix = "secrets", "set the clocks right first, of this machine and the application's"
-		m.Cause = fmt.Errorf("%w, and its clock is %v away from ours", problem, a.skew.Abs().Round(time.Second))
+		m.Cause = fmt.Errorf("%w, and its clock is %v away from ours", problem, a.skew.Abs().Round(10*time.Second)) // Date has whole seconds
 	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
 		m.Setting, m.Fix = "secrets", "does the application verify with one of these secrets, may that change passwords, and is its clock right?"
 	case a.status == http.StatusNotFound, a.status == http.StatusMethodNotAllowed:

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -173,4 +176,15 @@ func (r roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { ret
 
 func (r roundTripper) CloseIdleConnections() {
 	(&http.Client{Transport: r.next}).CloseIdleConnections()
+}
+
+func copyAll(into io.Writer, r *http.Request) (int64, error) { return io.Copy(into, r.Body) }
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// deaf is a resolver whose name server is not there.
+func deaf() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("there is no name server")
+	}}
 }

@@ -108,7 +108,7 @@ func (c *change) meaning(a answer, f *failure) error {
 		return nil
 	case said.changed != nil && *said.changed: // an error that says that the password was changed
 		return unsure(odd("set", errContradiction))
-	case a.status == http.StatusOK:
+	case a.status == http.StatusOK && said.changed == nil:
 		return unsure(odd("set", errNoOutcome))
 	case a.status == http.StatusNotFound && said.changed != nil:
 		return unchanged(reset.ErrNoUser)
