@@ -124,7 +124,11 @@ func (c *Composer) begin(b reset.Brand, locale string) (*view, reset.Brand) {
 func (c *Composer) Link(m reset.LinkMail) (*Message, error) {
 	now := c.now()
 	v, b := c.begin(m.Brand, m.User.Locale)
+	if v.Rest = len(m.Only) > 0; v.Rest {
+		m.User.Accounts = nil // what it is for is what matters
+	}
 	v.about(m.User)
+	v.names("failed", m.Only)
 	v.Link, v.Until, v.For = m.Link, v.say.Moment(m.ExpiresAt), v.say.Span(m.ExpiresAt.Sub(now))
 	preheader := "link.once"
 	if v.For == "" {
@@ -136,13 +140,22 @@ func (c *Composer) Link(m reset.LinkMail) (*Message, error) {
 // Notice composes the notice after a change.
 func (c *Composer) Notice(m reset.NoticeMail) (*Message, error) {
 	v, b := c.begin(m.Brand, m.User.Locale)
+	kind, preheader := mailNotice, "notice.fine"
+	switch m.Matter {
+	case reset.MatterAddress:
+		kind, preheader = mailAddress, "address.fine"
+	case reset.MatterUnsure:
+		kind, preheader = mailUnsure, "unsure.try"
+	case reset.MatterPartly:
+		kind, preheader = mailPartly, "partly.next"
+		m.User.Accounts = nil // those that matter follow
+	case reset.MatterPassword:
+	}
 	v.about(m.User)
 	v.ChangedAt, v.ForgotURL, v.Former = v.say.Moment(m.ChangedAt), m.ForgotURL, m.Former
 	v.detail("changed", v.say.Isolate(v.ChangedAt))
-	kind, preheader := mailNotice, "notice.fine"
-	if m.Matter == reset.MatterAddress {
-		kind, preheader = mailAddress, "address.fine"
-	}
+	v.names("done", m.Done)
+	v.names("failed", m.Failed)
 	return c.compose(kind, preheader, m.User.Email, v, b, c.now())
 }
 
@@ -172,6 +185,8 @@ var heads = map[kind]struct{ subject, title string }{
 	mailNotice:  {"notice.subject", "notice.title"},
 	mailAddress: {"address.subject", "address.title"},
 	mailUnknown: {"unknown.subject", "unknown.title"},
+	mailUnsure:  {"unsure.subject", "unsure.title"},
+	mailPartly:  {"partly.subject", "partly.title"},
 }
 
 // compose executes the templates of a mail and writes the message.

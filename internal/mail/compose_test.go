@@ -235,6 +235,77 @@ This is an automatic email from Example.
 	links(t, got, n.ForgotURL)
 }
 
+// What became of a password elsewhere is said as plainly as it is known, with the way to another link.
+func TestTheNoticesOfChangesElsewhereSayWhatTheyMust(t *testing.T) {
+	t.Parallel()
+	for matter, c := range map[reset.Matter]struct {
+		subject string
+		has     []string
+		hasNot  []string
+	}{
+		reset.MatterUnsure: {
+			"Example: was the password of ada@example.com changed?",
+			[]string{"could not find out whether it took effect", "try to log in with the new password", "Accounts: Analytical Engines and Notes", "If it was not you, somebody else"},
+			[]string{"was changed.", "nothing to do"},
+		},
+		reset.MatterPartly: {
+			"Example: the password of ada@example.com was changed in part",
+			[]string{"was changed, but not everywhere", "Changed in: Notes and evil. test x", "Not changed yet in: Analytical Engines", "a link for the rest", "If it was not you, somebody else"},
+			[]string{"Accounts:", "nothing to do", "evil.test"},
+		},
+	} {
+		n := noticeMail(t)
+		n.Matter = matter
+		if matter == reset.MatterPartly {
+			n.Done, n.Failed = []string{"Notes", "evil.test/x"}, []string{"Analytical Engines"}
+		}
+		m, err := example(t).Notice(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := parse(t, m.Raw)
+		if m.Subject != c.subject {
+			t.Errorf("the subject is %q", m.Subject)
+		}
+		text := strings.Join(strings.Fields(got.text), " ")
+		for _, word := range c.has {
+			if !strings.Contains(text, word) {
+				t.Errorf("%s: the text lacks %q:\n%s", matter, word, got.text)
+			}
+		}
+		for _, word := range c.hasNot {
+			if strings.Contains(text, word) || strings.Contains(got.html, word) {
+				t.Errorf("%s: it says %q:\n%s", matter, word, got.text)
+			}
+		}
+		links(t, got, n.ForgotURL)
+	}
+}
+
+// The mail with a link for what a reset left undone says for what it is, and not that nothing has changed.
+func TestTheLinkForTheRestSaysWhatItMust(t *testing.T) {
+	t.Parallel()
+	l := linkMail(t)
+	l.Only = []string{"Notes"}
+	m, err := example(t).Link(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := parse(t, m.Raw)
+	text := strings.Join(strings.Fields(got.text), " ")
+	for _, word := range []string{"does not hold everywhere yet", "Not changed yet in: Notes", l.Link, "The link works once."} {
+		if !strings.Contains(text, word) {
+			t.Errorf("the text lacks %q:\n%s", word, got.text)
+		}
+	}
+	for _, word := range []string{"Analytical", "nothing has changed", "asked Example"} {
+		if strings.Contains(text, word) || strings.Contains(got.html, word) {
+			t.Errorf("it says %q:\n%s", word, got.text)
+		}
+	}
+	links(t, got, l.Link)
+}
+
 // A user without a name or an account is spoken to all the same.
 func TestAUserMayHaveNoNameAndNoAccount(t *testing.T) {
 	t.Parallel()

@@ -61,14 +61,23 @@ func samples(base, lang string, b reset.Brand, now time.Time) []sample {
 	link, forgot := base+"/reset/"+sampleID, base+"/forgot"
 	notice := func(m reset.Matter, former bool) func(*Composer) (*Message, error) {
 		return func(c *Composer) (*Message, error) {
-			return c.Notice(reset.NoticeMail{User: user, ChangedAt: now, Matter: m, Former: former, ForgotURL: forgot, Brand: b})
+			n := reset.NoticeMail{User: user, ChangedAt: now, Matter: m, Former: former, ForgotURL: forgot, Brand: b}
+			if m == reset.MatterPartly {
+				n.Done, n.Failed = []string{"Acme"}, []string{"Globex"}
+			}
+			return c.Notice(n)
 		}
 	}
 	return []sample{
 		{"link", mailLink, link, func(c *Composer) (*Message, error) {
 			return c.Link(reset.LinkMail{User: user, Link: link, ExpiresAt: now.Add(time.Hour), Brand: b})
 		}},
+		{"link-rest", mailLink, link, func(c *Composer) (*Message, error) {
+			return c.Link(reset.LinkMail{User: user, Link: link, ExpiresAt: now.Add(time.Hour), Only: []string{"Globex"}, Brand: b})
+		}},
 		{"notice", mailNotice, "", notice(reset.MatterPassword, false)},
+		{"notice-unsure", mailUnsure, "", notice(reset.MatterUnsure, false)},
+		{"notice-partly", mailPartly, "", notice(reset.MatterPartly, false)},
 		{"address-former", mailAddress, "", notice(reset.MatterAddress, true)},
 		{"address-new", mailAddress, "", notice(reset.MatterAddress, false)},
 		{"unknown", mailUnknown, "", func(c *Composer) (*Message, error) {

@@ -30,9 +30,11 @@ const (
 	mailNotice  kind = "notice"
 	mailAddress kind = "address"
 	mailUnknown kind = "unknown"
+	mailUnsure  kind = "unsure"
+	mailPartly  kind = "partly"
 )
 
-var kinds = []kind{mailLink, mailNotice, mailAddress, mailUnknown}
+var kinds = []kind{mailLink, mailNotice, mailUnsure, mailPartly, mailAddress, mailUnknown}
 
 // layout is the template that the others are put into. It is no kind of mail.
 const layout = "layout"
@@ -62,7 +64,7 @@ var ownTemplates = sync.OnceValues(func() (*Templates, error) {
 const mostTemplate = 64 << 10
 
 // LoadTemplates lays the templates in a folder over our own: layout.html,
-// layout.txt, and KIND.html and KIND.txt with link, notice, address or unknown
+// layout.txt, and KIND.html and KIND.txt with link, notice, unsure, partly, address or unknown
 // for KIND; with a language between, such as link.de.html, for that language alone. What
 // is not there is ours. Every mail is composed once in every language, to see that
 // it comes out whole. The error is a *reset.Error of kind Invalid, with file and line.

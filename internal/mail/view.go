@@ -27,6 +27,7 @@ type view struct {
 	Details      []Detail // what the mail is about, in labelled lines
 
 	Link, Until, For string // of the mail with the link; For is empty in the last minute
+	Rest             bool   // it is for what an earlier one failed to change
 	ChangedAt        string // of the notices
 	ForgotURL        string // where to ask for a link
 	Former           bool   // it goes to the address that the user had before
@@ -188,6 +189,19 @@ func (v *view) about(u reset.User) {
 		v.detail("accounts", v.Accounts)
 	case v.Accounts != "" && v.AccountNames[0] != v.Service: // whose name it has said already
 		v.detail("account", v.Accounts)
+	}
+}
+
+// names adds a labelled line with names of accounts, if there are any.
+func (v *view) names(label string, names []string) {
+	var list []string
+	for _, name := range names {
+		if name = plainName(name); name != "" {
+			list = append(list, name)
+		}
+	}
+	if len(list) > 0 {
+		v.detail(label, v.say.List(list, maxAccounts))
 	}
 }
 

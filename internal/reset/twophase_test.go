@@ -121,11 +121,17 @@ func TestUnsure(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("connection reset by peer")
 	for name, fault := range map[string]func(m *directorytest.Memory){
-		"the answer was lost":     func(m *directorytest.Memory) { m.AfterSet = func(context.Context) error { return lost } },
-		"the question was":        func(m *directorytest.Memory) { m.BeforeSet = func(context.Context) error { return lost } },
-		"it hangs for ever":       func(m *directorytest.Memory) { m.AfterSet = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() } },
-		"it says not now, unsure": func(m *directorytest.Memory) { m.AfterSet = func(context.Context) error { return reset.Busy("later", time.Second, lost) } },
-		"it says no, unsure":      func(m *directorytest.Memory) { m.AfterSet = func(context.Context) error { return reset.Refused([]reset.Refusal{{Code: "x", Message: "no"}}) } },
+		"the answer was lost": func(m *directorytest.Memory) { m.AfterSet = func(context.Context) error { return lost } },
+		"the question was":    func(m *directorytest.Memory) { m.BeforeSet = func(context.Context) error { return lost } },
+		"it hangs for ever": func(m *directorytest.Memory) {
+			m.AfterSet = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		},
+		"it says not now, unsure": func(m *directorytest.Memory) {
+			m.AfterSet = func(context.Context) error { return reset.Busy("later", time.Second, lost) }
+		},
+		"it says no, unsure": func(m *directorytest.Memory) {
+			m.AfterSet = func(context.Context) error { return reset.Refused([]reset.Refusal{{Code: "x", Message: "no"}}) }
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

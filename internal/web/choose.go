@@ -70,7 +70,7 @@ func (f *chooseForm) show(v *view, look reset.Closer) {
 	f.Address = look.Address.Raw()
 	f.For = v.line("choose.for", i18n.Data{"Address": f.Address})
 	f.Until = v.line("choose.until", i18n.Data{"Until": look.ExpiresAt})
-	if look.MultipleAccounts {
+	if len(look.Accounts) > 1 { // several directories may have no names
 		f.Accounts = v.line("choose.accounts", i18n.Data{"Accounts": v.say.List(look.Accounts, mostAccounts)})
 	}
 }
@@ -95,6 +95,11 @@ func (p *Pages) postReset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e := reset.AsError(err)
+	if page, _ := p.outcome(r, e); page != "" {
+		p.clearLink(w)
+		p.WriteError(w, r, e)
+		return
+	}
 	switch e.Kind {
 	case reset.Invalid:
 		p.resetPage(w, r, http.StatusBadRequest, e)

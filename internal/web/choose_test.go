@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -88,6 +90,58 @@ func TestWhatWasTypedIsNotSentBack(t *testing.T) {
 		t.Errorf("the hint holds the password: %s", got.body)
 	}
 }
+
+// TestChangedElsewhere: where the password lives elsewhere, a person is told plainly what became of it, and no browser keeps a link
+// that is used up; a link that was given back stays where it is.
+func TestChangedElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err    error
+		status int
+		says   []string
+		next   int // what /reset answers then
+	}{
+		"unsure": {errors.New("row 17"), http.StatusServiceUnavailable, []string{"Perhaps your password is changed", "try to log in with the new password", `href="/forgot"`}, http.StatusNotFound},
+		"partly": {
+			&reset.Partly{Done: []string{"Acme", "<b>"}, Failed: []string{"Globex"}, DoneID: "a.1", RestID: "b.1", Cause: errors.New("row 17")}, http.StatusServiceUnavailable,
+			[]string{"changed in part", "holds here: ", "Acme", "&lt;b&gt;", "not hold here yet: ", "Globex", "link for the rest"}, http.StatusNotFound,
+		},
+		"refused": {&reset.Unchanged{Cause: reset.Refused([]reset.Refusal{{Code: "history", Message: "Not one of your last ones."}})}, http.StatusBadRequest, []string{"Not one of your last ones."}, http.StatusOK},
+		"away":    {&reset.Unchanged{Cause: reset.Busy("away", 5*time.Second, errors.New("row 17"))}, http.StatusServiceUnavailable, []string{"Your link still works", "5 seconds"}, http.StatusOK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, "", servicetest.WithDirectory(func(d reset.Directory) reset.Directory { return farDirectory{d, c.err} }))
+			p := s.person(t)
+			p.get("/reset/" + s.MailedID(t, ada))
+			got := p.post("/reset", "password", good)
+			got.want(t, c.status, "/reset", c.says...)
+			if strings.Contains(got.body, "row 17") || c.status == http.StatusServiceUnavailable && got.header.Get("Retry-After") == "" {
+				t.Errorf("%v\n%s", got.header, got.body)
+			}
+			if next := p.get("/reset"); next.status != c.next {
+				t.Errorf("then the link is answered %d, want %d", next.status, c.next)
+			}
+		})
+	}
+}
+
+// farDirectory has its passwords set elsewhere, with an error.
+type farDirectory struct {
+	reset.Directory
+	err error
+}
+
+func (f farDirectory) Prepare(context.Context, reset.User, string, func(context.Context) error) (reset.Change, error) {
+	return farChange{err: f.err}, nil
+}
+
+type farChange struct {
+	reset.NoApply
+	err error
+}
+
+func (f farChange) Set(context.Context) error { return f.err }
 
 // TestTheEndOfALink: each says what became of it, when, and what to do.
 func TestTheEndOfALink(t *testing.T) {

@@ -31,7 +31,7 @@ type gallery struct {
 }
 
 // The main rooms are looked at in all languages, the others in three.
-var mainRooms = []string{"forgot", "sent", "choose", "choose-refused", "done", "expired"}
+var mainRooms = []string{"forgot", "sent", "choose", "choose-refused", "done", "unsure", "partly", "expired"}
 
 // busyDirectory has no time to make passwords ready.
 type busyDirectory struct{ reset.Directory }
@@ -91,6 +91,11 @@ func newGallery(t *testing.T) *gallery {
 		t.Fatal(err)
 	}
 
+	unsure := &reset.Error{Kind: reset.Unavailable, RetryAfter: time.Minute, Cause: &reset.Unsure{Cause: errors.New("lost")}}
+	partly := &reset.Error{Kind: reset.Unavailable, RetryAfter: time.Minute, Cause: &reset.Partly{
+		Done: []string{"Acme", "Globex"}, Failed: []string{"Initech"}, Cause: errors.New("down"),
+	}}
+
 	const get, post = http.MethodGet, http.MethodPost
 	g.rooms = map[string]func(string) *httptest.ResponseRecorder{
 		"forgot":           ask(s, get, "/forgot", "", nil),
@@ -112,6 +117,8 @@ func newGallery(t *testing.T) *gallery {
 		"throttled-link":   fail("/reset", often),
 		"unavailable":      fail("/forgot", busy),
 		"unavailable-link": fail("/reset", busy),
+		"unsure":           fail("/reset", unsure),
+		"partly":           fail("/reset", partly),
 		"broken":           fail("/forgot", errors.New("broken")),
 		"missing":          ask(s, get, "/nowhere", "", nil),
 		"method":           ask(s, http.MethodDelete, "/forgot", "", nil),

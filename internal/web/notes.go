@@ -16,7 +16,10 @@ var notes = map[string]note{
 		Title: "sent.title", Lines: []string{"sent.text", "sent.wait", "sent.spam", "sent.later"},
 		Way: "/forgot", Offer: "sent.again", Later: true,
 	},
-	"done":     {Title: "done.title", Lines: []string{"done.text", "done.mail", "done.close"}},
+	"done": {Title: "done.title", Lines: []string{"done.text", "done.mail", "done.close"}},
+	// What a reset may end with where the password lives elsewhere: status 503, and the link is used up.
+	"unsure":   {Title: "unsure.title", Lines: []string{"unsure.text", "unsure.try", "unsure.mail"}, Way: "/forgot", Offer: "offer.link"},
+	"partly":   {Title: "partly.title", Lines: []string{"partly.done", "partly.failed", "partly.mail"}},
 	"used":     {Title: "used.title", Lines: []string{"used.text", "used.not_you"}, Way: "/forgot", Offer: "offer.link"},
 	"replaced": {Title: "replaced.title", Lines: []string{"replaced.text", "replaced.why"}},
 	"gone":     {Title: "gone.title", Lines: []string{"gone.text"}, Way: "/forgot", Offer: "offer.link"},

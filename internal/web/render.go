@@ -187,7 +187,11 @@ func (p *Pages) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		p.note(w, r, http.StatusTooManyRequests, throttled, p.wait(r, e))
 	case reset.Unavailable:
 		setRetryAfter(w.Header(), e.RetryAfter)
-		p.note(w, r, http.StatusServiceUnavailable, busy, p.wait(r, e))
+		page, data := p.outcome(r, e)
+		if page == "" {
+			page, data = busy, p.wait(r, e)
+		}
+		p.note(w, r, http.StatusServiceUnavailable, page, data)
 	case reset.Unauthorized:
 		p.deadLink(w, r, e.Code)
 	case reset.Invalid:
@@ -199,6 +203,19 @@ func (p *Pages) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		p.note(w, r, http.StatusInternalServerError, "broken", nil)
 	}
+}
+
+// outcome is the page that says what became of a password that was changed in part, or of which nobody knows whether it
+// was; its link is used up. Of other errors it is empty.
+func (p *Pages) outcome(r *http.Request, e *reset.Error) (page string, data i18n.Data) {
+	if part, ok := errors.AsType[*reset.Partly](e.Cause); ok {
+		say := p.texts.In(languageOf(r))
+		return "partly", i18n.Data{"Done": say.List(part.Done, mostAccounts), "Failed": say.List(part.Failed, mostAccounts)}
+	}
+	if _, ok := errors.AsType[*reset.Unsure](e.Cause); ok {
+		return "unsure", nil
+	}
+	return "", nil
 }
 
 // wait is how long an error asks to wait, in the language of the request.

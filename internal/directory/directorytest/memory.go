@@ -283,14 +283,14 @@ func (m *Memory) Plan(_ context.Context, u reset.User) ([]string, error) {
 func (m *Memory) Fixture(update func(ctx context.Context, fn func(tx reset.Tx) error) error) Fixture {
 	return Fixture{
 		Directory: m, Update: update, MaxBytes: m.MaxBytes,
-		Add:     func(t *testing.T, u User) { t.Helper(); m.Add(t, u) },
-		Verify:  func(t *testing.T, email, password string) bool { t.Helper(); return m.Verify(t, email, password) },
-		Disable: func(t *testing.T, email string) { t.Helper(); m.Disable(t, email) },
-		Remove:  func(t *testing.T, email string) { t.Helper(); m.Remove(t, email) },
-		Twin:    func(t *testing.T, email string) { t.Helper(); m.Add(t, User{Email: strings.ToUpper(email)}) },
-		Down:    func(*testing.T) func() { return m.Down() },
-		Stall:   func(*testing.T) func() { return m.Stall() },
-		Forbid:  func(*testing.T) { m.Forbid() },
+		Add:           func(t *testing.T, u User) { t.Helper(); m.Add(t, u) },
+		Verify:        func(t *testing.T, email, password string) bool { t.Helper(); return m.Verify(t, email, password) },
+		Disable:       func(t *testing.T, email string) { t.Helper(); m.Disable(t, email) },
+		Remove:        func(t *testing.T, email string) { t.Helper(); m.Remove(t, email) },
+		Twin:          func(t *testing.T, email string) { t.Helper(); m.Add(t, User{Email: strings.ToUpper(email)}) },
+		Down:          func(*testing.T) func() { return m.Down() },
+		Stall:         func(*testing.T) func() { return m.Stall() },
+		Forbid:        func(*testing.T) { m.Forbid() },
 		ChangeAddress: func(t *testing.T, email, to string) { t.Helper(); m.ChangeAddress(t, email, to) },
 	}
 }

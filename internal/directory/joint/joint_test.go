@@ -140,9 +140,13 @@ func TestDirectoriesThatDoWhatNoneShould(t *testing.T) {
 		answer func(ctx context.Context) (reset.User, error)
 		want   error // nil: Unavailable
 	}{
-		"another address":  {func(context.Context) (reset.User, error) { return reset.User{ID: "1", Email: address(t, "äda@example.test")}, nil }, reset.ErrNoUser},
-		"no ID":            {func(context.Context) (reset.User, error) { return reset.User{Email: address(t, ada)}, nil }, nil},
-		"an endless ID":    {func(context.Context) (reset.User, error) { return reset.User{ID: strings.Repeat("x", 300), Email: address(t, ada)}, nil }, nil},
+		"another address": {func(context.Context) (reset.User, error) {
+			return reset.User{ID: "1", Email: address(t, "äda@example.test")}, nil
+		}, reset.ErrNoUser},
+		"no ID": {func(context.Context) (reset.User, error) { return reset.User{Email: address(t, ada)}, nil }, nil},
+		"an endless ID": {func(context.Context) (reset.User, error) {
+			return reset.User{ID: strings.Repeat("x", 300), Email: address(t, ada)}, nil
+		}, nil},
 		"a panic":          {func(context.Context) (reset.User, error) { panic("at the disco") }, nil},
 		"an error of none": {func(context.Context) (reset.User, error) { return reset.User{}, errors.New("row 17 of table users") }, nil},
 		"no answer":        {func(ctx context.Context) (reset.User, error) { <-ctx.Done(); return reset.User{}, ctx.Err() }, nil},

@@ -170,7 +170,9 @@ type inspected struct {
 	part *directorytest.Memory
 }
 
-func (i inspected) Check(ctx context.Context, step func(string)) error { return i.part.Check(ctx, step) }
+func (i inspected) Check(ctx context.Context, step func(string)) error {
+	return i.part.Check(ctx, step)
+}
 
 func (i inspected) Plan(ctx context.Context, u reset.User) ([]string, error) {
 	return i.part.Plan(ctx, u)
