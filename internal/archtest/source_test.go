@@ -19,13 +19,14 @@ const longest = 400
 // clocks are the files that may read the time, and why; everybody else has a
 // reset.Clock handed in. Suites are free.
 var clocks = map[string]string{
-	"client/do.go":                  "whether a context lasts as long as a pause; contexts know no other clock",
-	"cmd/sparekey/clock.go":         "the wiring: it is handed to all others",
-	"cmd/sparekey/clock_offset.go":  "the same, off by as much as a test wants",
-	"cmd/sparekey/doctor_checks.go": "how long a step took, which a clock that stands still would hide",
-	"internal/httpapi/httpapi.go":   "the deadline of a connection, which knows no other clock",
-	"internal/mail/conn.go":         "the deadline of a connection",
-	"internal/mail/pool.go":         "how long a connection has been idle, which the mail server measures too",
+	"client/do.go":                       "whether a context lasts as long as a pause; contexts know no other clock",
+	"cmd/sparekey/clock.go":              "the wiring: it is handed to all others",
+	"cmd/sparekey/clock_offset.go":       "the same, off by as much as a test wants",
+	"cmd/sparekey/doctor_checks.go":      "how long a step took, which a clock that stands still would hide",
+	"internal/directory/joint/change.go": "how long a context lasts, to share that among directories",
+	"internal/httpapi/httpapi.go":        "the deadline of a connection, which knows no other clock",
+	"internal/mail/conn.go":              "the deadline of a connection",
+	"internal/mail/pool.go":              "how long a connection has been idle, which the mail server measures too",
 }
 
 // inspect returns what is wrong with a file of this module, each fault with its

@@ -1,9 +1,13 @@
 package httpapi_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -50,6 +54,61 @@ func TestOneResetFromAskingToTheNewPassword(t *testing.T) {
 		t.Error("a used link changed the password again")
 	}
 }
+
+// TestChangedElsewhere: where the password lives elsewhere, 503 says plainly what became of it, and clients do not call again by themselves.
+func TestChangedElsewhere(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("row 17 of users")
+	for name, c := range map[string]struct {
+		err    error
+		status int
+		has    string
+		next   int // what a look answers then
+	}{
+		"unsure": {cause, 503, `"details":{"outcome":"unsure"}`, 401},
+		"partly": {
+			&reset.Partly{Done: []string{"Acme"}, Failed: []string{"Globex"}, DoneID: "a.1", RestID: "b.1", Cause: cause}, 503,
+			`"msg":"the password was changed in Acme, and not yet in Globex; a mail with a link for the rest follows","code":-1,"details":{"changed":["Acme"],"outcome":"partly","unchanged":["Globex"]}`, 401,
+		},
+		"away":    {&reset.Unchanged{Cause: reset.Busy("away", time.Second, cause)}, 503, `{"msg":"away","code":-1}`, 200},
+		"refused": {&reset.Unchanged{Cause: reset.Refused([]reset.Refusal{{Code: "history", Message: "not that one"}})}, 400, `"details":{"password":[{"code":"history","message":"not that one"}]}`, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := serve(t, servicetest.New(t, servicetest.WithDirectory(func(d reset.Directory) reset.Directory { return farDirectory{d, c.err} })))
+			a.AddUser(t, "ann@example.com", "Ann")
+			id := a.MailedID(t, "ann@example.com")
+			got := a.do(t, "POST", resetPath+id, passwordBody(t, goodPassword))
+			if got.Status != c.status || !strings.Contains(got.Body, c.has) || strings.Contains(got.Body, "row 17") {
+				t.Errorf("%d %s", got.Status, got.Body)
+			}
+			wait, _ := strconv.Atoi(got.Header.Get("Retry-After"))
+			if waits := c.next == 401; got.Status == 503 && (wait > 10) != waits {
+				t.Errorf("Retry-After is %d", wait)
+			}
+			if next := a.do(t, "GET", metadataPath+id, ""); next.Status != c.next {
+				t.Errorf("then the id is answered %d %s", next.Status, next.Body)
+			}
+		})
+	}
+}
+
+// farDirectory has its passwords set elsewhere, with an error.
+type farDirectory struct {
+	reset.Directory
+	err error
+}
+
+func (f farDirectory) Prepare(context.Context, reset.User, string, func(context.Context) error) (reset.Change, error) {
+	return farChange{err: f.err}, nil
+}
+
+type farChange struct {
+	reset.NoApply
+	err error
+}
+
+func (f farChange) Set(context.Context) error { return f.err }
 
 func TestTheAnswerRepeatsTheAddressesAsSent(t *testing.T) {
 	t.Parallel()

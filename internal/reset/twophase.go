@@ -141,7 +141,7 @@ func (p *second) partly(ctx context.Context, part *Partly) error {
 func (p *second) unsure(ctx context.Context, cause error) error {
 	p.log.ErrorContext(ctx, "nobody knows whether the password was changed: the directory did not say; the link is used up, and the user is told",
 		"event", "password.unsure", "user_id", p.user.ID, "error", cause)
-	told := unsureEntries(p.events, p.user.ID, p.at, p.caller.brand())
+	told := unsureEntries(p.events, p.user.ID, p.at, p.at, p.caller.brand())
 	err := p.settle(ctx, false, p.audit.entry(ctx, p.caller, ActReset, ofUser(p.user.ID), EndUnsure), told)
 	if err != nil && !errors.Is(err, ErrNoRequest) {
 		p.log.WarnContext(ctx, "the request could not be settled; the outbox will", "event", "reset.unsettled", "error", err)
@@ -149,9 +149,10 @@ func (p *second) unsure(ctx context.Context, cause error) error {
 	return errUnsure(cause)
 }
 
-// unsureEntries tell of a password that may have been changed: applications had better end the user's sessions.
-func unsureEntries(events Events, userID string, at time.Time, brand int64) []Entry {
-	return append(events.about(EventEntry{Type: EventPasswordReset, At: at, UserID: userID}),
+// unsureEntries tell of a password that may have been changed at a time, and of nobody knows when until now:
+// applications had better end all sessions of the user's that are older than that.
+func unsureEntries(events Events, userID string, at, now time.Time, brand int64) []Entry {
+	return append(events.about(EventEntry{Type: EventPasswordReset, At: now, UserID: userID}),
 		NoticeEntry{UserID: userID, ChangedAt: at, Matter: MatterUnsure, Brand: brand})
 }
 
@@ -235,7 +236,7 @@ func settledAlready(err error) bool {
 // told that it may have been. It does nothing if the request was settled, or given back.
 func (c *Courier) Settle(ctx context.Context, e SettleEntry) error {
 	ctx, now := WithRequestID(ctx, e.RequestID), c.now()
-	told := unsureEntries(c.events, e.UserID, e.ClaimedAt, e.Brand)
+	told := unsureEntries(c.events, e.UserID, e.ClaimedAt, now, e.Brand)
 	entry := c.audit.mail(ctx, ActReset, ofUser(e.UserID), EndUnsure, Details("claimed", e.ClaimedAt.UTC().Format(time.RFC3339Nano)))
 	err := c.store.Update(ctx, func(tx Tx) error {
 		request, err := tx.Settle(ctx, e.Ref, e.ClaimedAt, now)

@@ -59,6 +59,9 @@ func outcome(t testing.TB, w *servicetest.World, told *targets, id string, state
 	for _, e := range told.take() {
 		if e.Type == reset.EventPasswordReset {
 			events++
+			if e.At.Before(r.EndedAt) {
+				t.Errorf("sessions are ended that began before %v, and the password may have been changed until %v", e.At, r.EndedAt)
+			}
 		}
 	}
 	same(t, "events", events, len(matters))

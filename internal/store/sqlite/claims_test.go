@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,4 +96,46 @@ func TestPlansOfRequests(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestExportHasEveryColumn: what is handed over to another database is all that there is.
+func TestExportHasEveryColumn(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, err := Open(ctx, Options{Path: filepath.Join(t.TempDir(), "sparekey.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := s.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	handed := map[string]string{}
+	for _, table := range exported {
+		handed[table.name] = strings.ReplaceAll(strings.ReplaceAll(table.columns, "@", ""), " ", "")
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT m.name, group_concat(c.name) FROM sqlite_master m, pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE 'river_%' AND m.name NOT LIKE 'goose_%' GROUP BY m.name`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := scanAll(rows, func(row interface{ Scan(...any) error }) (t [2]string, err error) { return t, row.Scan(&t[0], &t[1]) })
+	if err != nil || len(tables) < 10 {
+		t.Fatal(tables, err)
+	}
+	for _, table := range tables {
+		if got, want := sorted(handed[table[0]]), sorted(table[1]); got != want {
+			t.Errorf("of %s are handed over %s, and there are %s", table[0], got, want)
+		}
+	}
+}
+
+func sorted(columns string) string {
+	list := strings.Split(columns, ",")
+	slices.Sort(list)
+	return strings.Join(list, ",")
 }
