@@ -89,5 +89,5 @@ func (d *Directory) grant() string {
 		}
 		return fix
 	}
-	return `grant it write on userPassword: access to attrs=userPassword by dn.exact="` + d.c.BindDN + `" write by anonymous auth by * none`
+	return `grant it to write userPassword: access to attrs=userPassword by dn.exact="` + d.c.BindDN + `" =w by anonymous auth by * none`
 }

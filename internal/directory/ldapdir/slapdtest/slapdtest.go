@@ -45,13 +45,15 @@ type Options struct {
 	Database string
 	// NoPolicy leaves out the overlay ppolicy.
 	NoPolicy bool
+	// Config lets ConfigRoot change the configuration.
+	Config bool
 	// NoTLS leaves out the certificate.
 	NoTLS bool
 }
 
 // access lets members of a group set passwords, and services read the rest. What a group may is asked at each request.
 const access = `
-access to attrs=userPassword by group.exact="` + Writers + `" write by anonymous auth by * none
+access to attrs=userPassword by group.exact="` + Writers + `" =w by anonymous auth by * none
 access to attrs=pwdAccountLockedTime by group.exact="` + Writers + `" write by dn.children="` + Services + `" read by * none
 access to * by dn.children="` + Services + `" read by * none
 `
@@ -117,6 +119,10 @@ func (s *Server) prepare(t testing.TB, o Options) (err error) {
 		return err
 	}
 	identity, listeners := "TLSCertificateFile "+certificate+"\nTLSCertificateKeyFile "+key, fmt.Sprintf("ldap://%s ldaps://%s", s.Address(), s.SecureAddress())
+	configuration := ""
+	if o.Config {
+		configuration = "database config\nrootpw \"" + rootPassword + "\""
+	}
 	if o.NoTLS {
 		identity, listeners = "", "ldap://"+s.Address()
 	}
@@ -124,7 +130,7 @@ func (s *Server) prepare(t testing.TB, o Options) (err error) {
 		"include /etc/ldap/schema/core.schema", "include /etc/ldap/schema/cosine.schema", "include /etc/ldap/schema/inetorgperson.schema",
 		"pidfile " + filepath.Join(s.dir, "pid"), "modulepath /usr/lib/ldap", "moduleload back_mdb", "moduleload ppolicy", "moduleload pw-sha2",
 		identity, "disallow bind_anon", "threads 4",
-		"database mdb", "suffix " + Base, "rootdn " + rootDN, "rootpw \"" + rootPassword + "\"", "directory " + database,
+		configuration, "database mdb", "suffix " + Base, "rootdn " + rootDN, "rootpw \"" + rootPassword + "\"", "directory " + database,
 		"dbnosync", "maxsize 67108864", "index objectClass,mail,entryUUID eq", o.Database, overlay, o.Access,
 	}
 	conf := filepath.Join(s.dir, "slapd.conf")
@@ -221,9 +227,21 @@ func (s *Server) Pool(t testing.TB, others ...*Server) *x509.CertPool {
 // Root connects as who may do all; passwords that it sets are beyond any policy.
 func (s *Server) Root(t testing.TB) *ldap.Conn {
 	t.Helper()
+	return s.As(t, rootDN, rootPassword)
+}
+
+// ConfigRoot connects as who may change the configuration; see Options.
+func (s *Server) ConfigRoot(t testing.TB) *ldap.Conn {
+	t.Helper()
+	return s.As(t, "cn=config", rootPassword)
+}
+
+// As connects as somebody.
+func (s *Server) As(t testing.TB, dn, password string) *ldap.Conn {
+	t.Helper()
 	conn := s.dial(t)
 	t.Cleanup(func() { _ = conn.Close() })
-	must(t, conn.Bind(rootDN, rootPassword))
+	must(t, conn.Bind(dn, password))
 	return conn
 }
 
