@@ -24,6 +24,7 @@ var clocks = map[string]string{
 	"cmd/sparekey/clock_offset.go":       "the same, off by as much as a test wants",
 	"cmd/sparekey/doctor_checks.go":      "how long a step took, which a clock that stands still would hide",
 	"internal/directory/joint/change.go": "how long a context lasts, to share that among directories",
+	"internal/directory/ldapdir/conn.go": "the deadline of a connection",
 	"internal/httpapi/httpapi.go":        "the deadline of a connection, which knows no other clock",
 	"internal/mail/conn.go":              "the deadline of a connection",
 	"internal/mail/pool.go":              "how long a connection has been idle, which the mail server measures too",

@@ -99,7 +99,7 @@ type Config struct {
 	// Pause is for how long a server that could not be reached is passed over while there are others, and for how long a
 	// bind that was refused is not tried again with the same password: each try counts for a lockout. Default 30 s.
 	Pause time.Duration
-	// Now is the clock for Pause and a password's age. Default time.Now.
+	// Now is the clock for Pause and a password's age. Required.
 	Now reset.Clock
 	// Log is told what is nobody's error; default none.
 	Log *slog.Logger
@@ -137,9 +137,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Pause == 0 {
 		c.Pause = 30 * time.Second
-	}
-	if c.Now == nil {
-		c.Now = time.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -184,6 +181,9 @@ func (c Config) check() error {
 		}
 	default:
 		no("method", "write rfc3062, userpassword or ad", "there is no method %q", c.Method)
+	}
+	if c.Now == nil {
+		errs = append(errs, errors.New("a directory needs a clock"))
 	}
 	if c.MustChange && c.Method != ActiveDirectory {
 		no("must_change", "leave it out, or set method to ad", "pwdLastSet is of Active Directory")

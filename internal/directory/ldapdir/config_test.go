@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sparekey/sparekey/internal/directory/ldapdir"
 )
@@ -48,7 +49,7 @@ func TestConfig(t *testing.T) {
 			t.Parallel()
 			config := ldapdir.Config{
 				Servers: []string{"ldaps://ldap.example.test"}, Base: "dc=example,dc=test",
-				BindDN: "cn=sparekey", BindPassword: func() (string, error) { return "x", nil },
+				BindDN: "cn=sparekey", BindPassword: func() (string, error) { return "x", nil }, Now: time.Now,
 			}
 			c.change(&config)
 			d, err := ldapdir.New(config)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
@@ -18,7 +19,7 @@ func offline(t testing.TB, change ...func(c *ldapdir.Config)) *ldapdir.Directory
 	t.Helper()
 	c := ldapdir.Config{
 		Servers: []string{"ldaps://ldap.example.test"}, Base: "ou=people,dc=example,dc=test",
-		BindDN: "cn=sparekey,dc=example,dc=test", BindPassword: func() (string, error) { return "x", nil },
+		BindDN: "cn=sparekey,dc=example,dc=test", BindPassword: func() (string, error) { return "x", nil }, Now: time.Now,
 	}
 	for _, f := range change {
 		f(&c)

@@ -54,7 +54,7 @@ func (w *windows) start(t *testing.T) ldapdir.Config {
 	})
 	return ldapdir.Config{
 		Servers: []string{"ldaps://" + w.listener.Addr().String()}, CA: authority.Pool(), Base: "DC=example,DC=test", Method: ldapdir.ActiveDirectory,
-		BindDN: "sparekey@example.test", BindPassword: func() (string, error) { return "x", nil }, Timeout: 20 * time.Second,
+		BindDN: "sparekey@example.test", BindPassword: func() (string, error) { return "x", nil }, Timeout: 20 * time.Second, Now: time.Now,
 	}
 }
 

@@ -96,7 +96,7 @@ func (d *Directory) UserByID(ctx context.Context, id string) (reset.User, error)
 	return u, nil
 }
 
-// entry returns the one entry of a user, or ErrNoUser.
+// entry returns the one entry of a user, or ErrNoUser. An id that a matching rule takes for alike is another one.
 func (d *Directory) entry(ctx context.Context, c *conn, id string, attributes []string) (*ldap.Entry, error) {
 	filter, ok := d.idFilter(id)
 	if !ok {
@@ -104,7 +104,11 @@ func (d *Directory) entry(ctx context.Context, c *conn, id string, attributes []
 	}
 	var found []*ldap.Entry
 	err := c.search(ctx, d.c.Base, filter, attributes, func(e *ldap.Entry) error {
-		found = append(found, e)
+		if got, err := d.idOf(e); err != nil {
+			return err
+		} else if got == id {
+			found = append(found, e)
+		}
 		return nil
 	})
 	switch {

@@ -112,7 +112,6 @@ func (p *pool) get(ctx context.Context, tried map[*server]bool) (*conn, error) {
 			}
 			c, err = p.dial(ctx, s)
 			if err == nil {
-				p.up(s)
 				return c, nil
 			}
 			tried[s] = true
@@ -151,18 +150,19 @@ func (p *pool) take(s *server) (*conn, error) {
 	return found, nil
 }
 
-// put takes a connection back.
+// put takes a connection back, and ends those that nobody has used for long.
 func (p *pool) put(c *conn) {
 	p.mu.Lock()
-	keep := !p.closed && !c.spent && !c.ldap.IsClosing()
-	if keep {
-		c.idleSince = p.Now()
+	now := p.Now()
+	ended := p.remove(func(c *conn) bool { return now.Sub(c.idleSince) >= mostIdle })
+	if p.closed || c.spent || c.ldap.IsClosing() {
+		ended = append(ended, c)
+	} else {
+		c.idleSince = now
 		p.idle = append(p.idle, c)
 	}
 	p.mu.Unlock()
-	if !keep {
-		c.close()
-	}
+	closeAll(ended)
 }
 
 // drop closes the idle connections to a server.
@@ -208,17 +208,12 @@ func (p *pool) isDown(s *server) bool {
 func (p *pool) down(ctx context.Context, s *server, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	known := p.Now().Before(s.downUntil)
 	s.downUntil = p.Now().Add(p.Pause)
-	if len(p.servers) > 1 {
+	if len(p.servers) > 1 && !known {
 		p.Log.WarnContext(ctx, "a server of the directory cannot be used; the others are asked for a while",
 			"event", "directory.server_down", "server", s.url, "for", p.Pause.String(), "error", describe(err))
 	}
-}
-
-func (p *pool) up(s *server) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s.downUntil = time.Time{}
 }
 
 // refusedBefore returns the error of a bind with that password, if it was refused a short while ago.

@@ -2,6 +2,7 @@ package ldapdir_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/go-ldap/ldap/v3"
@@ -28,7 +29,7 @@ func newBranch(t *testing.T, s *sambatest.Server, change ...func(c *ldapdir.Conf
 	t.Helper()
 	b := &branch{server: s, config: ldapdir.Config{
 		Servers: []string{"ldaps://" + s.Address()}, CA: s.Authority(), Base: s.Unit(t), Method: ldapdir.ActiveDirectory,
-		BindDN: sambatest.Service, BindPassword: func() (string, error) { return sambatest.ServicePassword, nil },
+		BindDN: sambatest.Service, BindPassword: func() (string, error) { return sambatest.ServicePassword, nil }, Now: time.Now,
 	}}
 	for _, f := range change {
 		f(&b.config)

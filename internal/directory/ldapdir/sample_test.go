@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -58,7 +59,7 @@ func TestOpenLDAPSample(t *testing.T) {
 	}
 	u := &unit{server: s, mail: "mail", config: ldapdir.Config{
 		Servers: []string{"ldaps://" + s.SecureAddress()}, CA: s.Authority(), Base: people, Unlock: true,
-		BindDN: "cn=sparekey," + slapdtest.Services, BindPassword: func() (string, error) { return "a service's own", nil },
+		BindDN: "cn=sparekey," + slapdtest.Services, BindPassword: func() (string, error) { return "a service's own", nil }, Now: time.Now,
 	}}
 	u.directory = open(t, u.config)
 	dn := u.add(t, ada, "", oldPassword)

@@ -204,7 +204,7 @@ func (c *conn) rootDSE(ctx context.Context) (*rootDSE, error) {
 	if c.root != nil {
 		return c.root, nil
 	}
-	e, err := c.read(ctx, "", "supportedControl", "supportedExtension", "defaultNamingContext", "vendorName", "supportedCapabilities", "structuralObjectClass", "objectClass")
+	e, err := c.read(ctx, "", "supportedControl", "supportedExtension", "defaultNamingContext", "vendorName", "supportedCapabilities", "objectClass")
 	if err != nil {
 		return nil, err
 	}

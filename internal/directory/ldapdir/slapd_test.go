@@ -57,7 +57,7 @@ func newUnit(t *testing.T, s *slapdtest.Server, change ...func(c *ldapdir.Config
 	u.config = ldapdir.Config{
 		Servers: []string{"ldaps://" + s.SecureAddress()}, CA: s.Authority(), Base: s.Unit(t),
 		BindDN: dn, BindPassword: func() (string, error) { return password, nil },
-		Attributes: ldapdir.Attributes{Name: "displayName"},
+		Attributes: ldapdir.Attributes{Name: "displayName"}, Now: time.Now,
 	}
 	for _, f := range change {
 		f(&u.config)
