@@ -96,20 +96,16 @@ func (d *Directory) checkBase(ctx context.Context, c *conn, step func(string)) e
 	if code, ok := answerOf(err); err != nil && (!ok || code != ldap.LDAPResultSizeLimitExceeded) {
 		return err
 	}
-	for _, e := range result.Entries {
-		a, ok := d.addressOf(e, "")
-		if !ok {
-			a = reset.Address{}
-		}
-		if _, err := d.userOf(e, a); err != nil {
-			return err
-		}
-		step("users with an address are found below " + d.c.Base)
-		if n := len(result.Referrals); n > 0 {
-			step(fmt.Sprintf("%d references to other servers below it are passed over", n))
-		}
-		return nil
+	if len(result.Entries) == 0 {
+		return misset("filter", "see that base and filter are right, and that bind.dn may read "+d.c.Attributes.Mail,
+			"no user with an address is found below %s", d.c.Base)
 	}
-	return misset("filter", "see that base and filter are right, and that bind.dn may read "+d.c.Attributes.Mail,
-		"no user with an address is found below %s", d.c.Base)
+	if _, err := d.userOf(result.Entries[0], reset.Address{}); err != nil { // what every user has can be read
+		return err
+	}
+	step("users with an address are found below " + d.c.Base)
+	if n := len(result.Referrals); n > 0 {
+		step(fmt.Sprintf("%d references to other servers below it are passed over", n))
+	}
+	return nil
 }

@@ -31,7 +31,8 @@ func TestPolicyOfActiveDirectory(t *testing.T) {
 		"too short":    {map[string][]string{"msDS-MinimumPasswordLength": {"40"}}, true, newPassword, []string{ldapdir.CodeTooShort}},
 		"simple":       {map[string][]string{"msDS-PasswordComplexityEnabled": {"TRUE"}}, true, "A quiet harbour", []string{ldapdir.CodeComplexity}},
 		"short and simple": {
-			map[string][]string{"msDS-MinimumPasswordLength": {"40"}, "msDS-PasswordComplexityEnabled": {"TRUE"}}, true, newPassword,
+			map[string][]string{"msDS-MinimumPasswordLength": {"40"}, "msDS-PasswordComplexityEnabled": {"TRUE"}},
+			true, newPassword,
 			[]string{ldapdir.CodeTooShort, ldapdir.CodeComplexity},
 		},
 		"not readable": {map[string][]string{"msDS-MinimumPasswordLength": {"40"}}, false, newPassword, []string{ldapdir.CodeNotAllowed}},

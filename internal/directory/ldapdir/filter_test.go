@@ -30,7 +30,7 @@ func offline(t testing.TB, change ...func(c *ldapdir.Config)) *ldapdir.Directory
 // shape is a filter without its values, and the values.
 func shape(p *ber.Packet) (string, []string) {
 	if len(p.Children) == 0 {
-		return "v", []string{string(p.Data.Bytes())}
+		return "v", []string{p.Data.String()}
 	}
 	text, values := string(rune('a'+p.Tag))+"(", []string(nil)
 	for _, child := range p.Children {

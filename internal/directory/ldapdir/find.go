@@ -40,11 +40,11 @@ func fill(template, value string) string {
 
 // addressFilter finds the entries that may have an address.
 func (d *Directory) addressFilter(a reset.Address) string {
-	var any strings.Builder
+	var each strings.Builder
 	for _, s := range spellings(a) {
-		any.WriteString(fill(d.c.AddressFilter, s))
+		each.WriteString(fill(d.c.AddressFilter, s))
 	}
-	return "(&" + d.c.Filter + "(|" + any.String() + "))"
+	return "(&" + d.c.Filter + "(|" + each.String() + "))"
 }
 
 // mostLabels is how many labels of a domain are asked for in both forms, one by one.

@@ -37,7 +37,7 @@ func (w *windows) start(t *testing.T) ldapdir.Config {
 	pair := authority.Good(t, "127.0.0.1")
 	certificate, err := tls.X509KeyPair(pair.Certificate, pair.Key)
 	must(t, err)
-	w.listener, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}) //nolint:noctx // it is closed below
+	w.listener, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
 	must(t, err)
 	w.serving.Go(func() {
 		for {

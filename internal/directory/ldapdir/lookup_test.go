@@ -29,12 +29,15 @@ func TestManyCandidates(t *testing.T) {
 		c.BindDN, c.BindPassword = who, func() (string, error) { return password, nil }
 		c.AddressFilter = "(|(mail={address})(description=everybody))"
 	})
-	const users = 12 // the server tells this service of 5 at once
+	const users = 130 // more than a page; the server tells this service of 5 without pages
 	for i := range users {
 		u.add(t, fmt.Sprintf("user%d@example.test", i), "", "", "description", "everybody")
 	}
-	if got := find(t, u.directory, "user11@example.test"); got.Email.Raw() != "user11@example.test" {
-		t.Errorf("found %q", got.Email.Raw())
+	for i := range users {
+		email := fmt.Sprintf("user%d@example.test", i)
+		if got := find(t, u.directory, email); got.Email.Raw() != email {
+			t.Errorf("found %q", got.Email.Raw())
+		}
 	}
 	if _, err := u.directory.UserByAddress(t.Context(), address(t, bob)); !errors.Is(err, reset.ErrNoUser) {
 		t.Errorf("nobody has the address: %v", err)

@@ -96,7 +96,7 @@ func TestLocks(t *testing.T) {
 	c, err := u.directory.Prepare(t.Context(), user, oldPassword, nil)
 	must(t, err)
 	u.replace(t, dn, "pwdAccountLockedTime", "000001010000Z")
-	err = c.(reset.Distant).Set(t.Context()) //nolint:forcetypeassert // it is
+	err = c.(reset.Distant).Set(t.Context())
 	if _, ok := errors.AsType[*reset.Unchanged](err); !ok || !errors.Is(err, reset.ErrNoUser) {
 		t.Errorf("a user whom an administrator has locked meanwhile: %v", err)
 	}

@@ -15,7 +15,7 @@ import (
 
 func theSamba(t *testing.T) *sambatest.Server {
 	t.Helper()
-	return samba.get(t, func(t testing.TB) *sambatest.Server { return sambatest.Start(t) })
+	return samba.get(t, sambatest.Start)
 }
 
 // branch is a part of an Active Directory with a directory of its own.

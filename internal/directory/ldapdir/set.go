@@ -2,6 +2,7 @@ package ldapdir
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"unicode/utf16"
@@ -185,7 +186,7 @@ func quoted(password string) string {
 	units := utf16.Encode([]rune(`"` + password + `"`))
 	b := make([]byte, 0, 2*len(units))
 	for _, u := range units {
-		b = append(b, byte(u), byte(u>>8))
+		b = binary.LittleEndian.AppendUint16(b, u)
 	}
 	return string(b)
 }

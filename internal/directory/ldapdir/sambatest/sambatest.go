@@ -38,11 +38,11 @@ const (
 
 	// Service may reset passwords below People, unlock, and have a password changed again.
 	Service         = "sparekey@example.test"
-	ServicePassword = "A service's own 1"
+	ServicePassword = "A service's own 1" //nolint:gosec // of a domain that ends with the test
 
 	admin = "EXAMPLE\\Administrator"
 	// The domain listens on loopback alone and holds what tests put there.
-	adminPassword = "Tester's own 1"
+	adminPassword = "Tester's own 1" //nolint:gosec // of a domain that ends with the test
 
 	packages = "samba-ad-dc samba-ad-provision"
 	patience = 2 * time.Minute
@@ -77,7 +77,7 @@ func (s *Server) prepare(t testing.TB) (err error) {
 	if s.host, err = freeHost(); err != nil {
 		return err
 	}
-	if s.dir, err = os.MkdirTemp("", "sparekey-samba-"); err != nil {
+	if s.dir, err = os.MkdirTemp("", "sparekey-samba-"); err != nil { //nolint:usetesting // the server may outlive the test that starts it
 		return err
 	}
 	for _, dir := range []string{"private", "state", "cache", "ncalrpc", "etc"} {
@@ -171,10 +171,10 @@ func (s *Server) tool(args ...string) error {
 
 // Rights of Active Directory, by the names that access control entries have for them (MS-ADTS 5.1.3.2.1, MS-ADA1).
 const (
-	resetPassword = "00299570-246d-11d0-a768-00aa006e0529"
-	lockoutTime   = "28630ebf-41d5-11d1-a9c1-0000f80367c1"
-	pwdLastSet    = "bf967a0a-0de6-11d0-a285-00aa003049e2"
-	classUser     = "bf967aba-0de6-11d0-a285-00aa003049e2"
+	resetRight  = "00299570-246d-11d0-a768-00aa006e0529"
+	lockoutTime = "28630ebf-41d5-11d1-a9c1-0000f80367c1"
+	lastSet     = "bf967a0a-0de6-11d0-a285-00aa003049e2"
+	classUser   = "bf967aba-0de6-11d0-a285-00aa003049e2"
 )
 
 // seed adds what every domain has. The domain asks for little of passwords; what asks for more is a policy of a test's own.
@@ -189,8 +189,8 @@ func (s *Server) seed(t testing.TB) {
 	service := s.user(t, "CN=Users,"+Base, "sparekey", map[string][]string{}, ServicePassword)
 	s.serviceSID = s.sid(t, service)
 	var aces strings.Builder
-	fmt.Fprintf(&aces, "(OA;CIIO;CR;%s;%s;%s)", resetPassword, classUser, s.serviceSID)
-	for _, attribute := range []string{lockoutTime, pwdLastSet} {
+	fmt.Fprintf(&aces, "(OA;CIIO;CR;%s;%s;%s)", resetRight, classUser, s.serviceSID)
+	for _, attribute := range []string{lockoutTime, lastSet} {
 		fmt.Fprintf(&aces, "(OA;CIIO;RPWP;%s;%s;%s)", attribute, classUser, s.serviceSID)
 	}
 	must(t, s.access(People, aces.String()))
@@ -204,7 +204,7 @@ func (s *Server) access(dn, aces string) error {
 // Forbid takes the right to reset a user's password.
 func (s *Server) Forbid(t testing.TB, dn string) {
 	t.Helper()
-	must(t, s.access(dn, fmt.Sprintf("(OD;;CR;%s;;%s)", resetPassword, s.serviceSID)))
+	must(t, s.access(dn, fmt.Sprintf("(OD;;CR;%s;;%s)", resetRight, s.serviceSID)))
 }
 
 // sid is the security identifier of an object (MS-DTYP 2.4.2).
@@ -216,13 +216,14 @@ func (s *Server) sid(t testing.TB, dn string) string {
 	if len(b) < 8 {
 		t.Fatalf("the SID of %s has %d bytes", dn, len(b))
 	}
-	text := fmt.Sprintf("S-%d-%d", b[0], binary.BigEndian.Uint64(append([]byte{0, 0}, b[2:8]...)))
+	var text strings.Builder
+	fmt.Fprintf(&text, "S-%d-%d", b[0], binary.BigEndian.Uint64(append([]byte{0, 0}, b[2:8]...)))
 	for rest := bytes.NewReader(b[8:]); rest.Len() >= 4; {
 		var n uint32
 		must(t, binary.Read(rest, binary.LittleEndian, &n))
-		text += fmt.Sprintf("-%d", n)
+		fmt.Fprintf(&text, "-%d", n)
 	}
-	return text
+	return text.String()
 }
 
 // Address is where it takes connections with TLS.

@@ -94,7 +94,7 @@ func New(t testing.TB, o Options) *Server {
 }
 
 func (s *Server) prepare(t testing.TB, o Options) (err error) {
-	if s.dir, err = os.MkdirTemp("", "sparekey-slapd-"); err != nil {
+	if s.dir, err = os.MkdirTemp("", "sparekey-slapd-"); err != nil { //nolint:usetesting // the server may outlive the test that starts it
 		return err
 	}
 	if s.port, err = daemontest.FreePort(); err != nil {
@@ -190,7 +190,7 @@ func (s *Server) Amend(t testing.TB, lines string) {
 	path := filepath.Join(s.dir, "slapd.conf")
 	conf, err := os.ReadFile(path)
 	must(t, err)
-	must(t, os.WriteFile(path, append(conf, lines+"\n"...), 0o600))
+	must(t, os.WriteFile(path, append(conf, lines+"\n"...), 0o600)) //nolint:gosec // a path of its own
 	s.Restart(t)
 }
 
