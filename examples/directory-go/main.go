@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -25,22 +26,23 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string, in io.Reader, out io.Writer) (err error) {
 	users, err := openUsers(ctx, setting("USERS", "users.db"))
 	if err != nil {
 		return err
 	}
-	defer users.db.Close()
+	defer func() { err = errors.Join(err, users.db.Close()) }()
 	switch {
 	case len(args) == 2 && args[0] == "add":
-		password, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		password, err := bufio.NewReader(in).ReadString('\n')
 		if err != nil {
 			return fmt.Errorf("the password is read from the standard input: %w", err)
 		}
@@ -52,7 +54,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("SECRET is not what Sparekey signs with (whsec_…): %w", err)
 	}
-	return serve(ctx, setting("LISTEN", "127.0.0.1:8099"), handler)
+	return serve(ctx, setting("LISTEN", "127.0.0.1:8099"), handler, out)
 }
 
 func setting(name, otherwise string) string {
@@ -63,12 +65,12 @@ func setting(name, otherwise string) string {
 }
 
 // serve serves until ctx ends, and lets calls that are under way end.
-func serve(ctx context.Context, address string, handler http.Handler) error {
+func serve(ctx context.Context, address string, handler http.Handler, out io.Writer) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
-	fmt.Println("listening at", listener.Addr())
+	fmt.Fprintln(out, "listening at", listener.Addr())
 	server := &http.Server{Handler: handler, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()

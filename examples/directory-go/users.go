@@ -72,7 +72,7 @@ type user struct {
 }
 
 // find returns the user with the id, or, if that is empty, those who have one of the addresses.
-func (u *users) find(ctx context.Context, id string, addresses []string) ([]user, error) {
+func (u *users) find(ctx context.Context, id string, addresses []string) (found []user, err error) {
 	const columns = "SELECT id, email, coalesce(name, ''), coalesce(locale, ''), accounts, disabled FROM users "
 	query, args := columns+"WHERE id = ?", []any{number(id)}
 	if id == "" {
@@ -86,8 +86,8 @@ func (u *users) find(ctx context.Context, id string, addresses []string) ([]user
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	found := []user{} // nobody is [], not null
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	found = []user{} // nobody is [], not null
 	for rows.Next() {
 		var one user
 		var accounts string
@@ -159,7 +159,7 @@ func (u *users) verify(ctx context.Context, email, password string) (bool, error
 }
 
 // The parameters that OWASP's cheat sheet on storing passwords recommends: 19 MiB, two passes, one thread.
-const memory, passes, threads = 19 << 10, 2, 1
+const memory, passes, threads, keyLength = 19 << 10, 2, 1, 32
 
 var nobodys = hash("")
 
@@ -167,7 +167,7 @@ var nobodys = hash("")
 func hash(password string) string {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails
-	key := argon2.IDKey([]byte(password), salt, passes, memory, threads, 32)
+	key := argon2.IDKey([]byte(password), salt, passes, memory, threads, keyLength)
 	b64 := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", memory, passes, threads, b64.EncodeToString(salt), b64.EncodeToString(key))
 }
@@ -187,6 +187,6 @@ func matches(encoded, password string) bool {
 	if err1 != nil || err2 != nil {
 		return false
 	}
-	got := argon2.IDKey([]byte(password), salt, t, m, p, uint32(len(want)))
+	got := argon2.IDKey([]byte(password), salt, t, m, p, keyLength)
 	return subtle.ConstantTimeCompare(got, want) == 1
 }

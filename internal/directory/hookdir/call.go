@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -91,7 +92,7 @@ func (d *Directory) send(ctx context.Context, client *http.Client, c call) (answ
 	case d.turns <- struct{}{}:
 		defer func() { <-d.turns }()
 	case <-ctx.Done():
-		return answer{}, &failure{Failure: callout.Explain(ctx, ctx.Err(), whom, d.timeout), busy: ctx.Err() == context.DeadlineExceeded} //nolint:errorlint // contexts answer these two
+		return answer{}, &failure{Failure: callout.Explain(ctx, ctx.Err(), whom, d.timeout), busy: errors.Is(ctx.Err(), context.DeadlineExceeded)}
 	}
 	var connected atomic.Bool // the transport may still be at work when Do has returned
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})

@@ -68,11 +68,11 @@ func FuzzOutcome(f *testing.F) {
 		err := hookdir.Outcome(status, body, password)
 		var said struct{ Changed *bool }
 		known := json.Unmarshal(body, &said) == nil && said.Changed != nil
-		if (err == nil) && status != 204 && !(status == 200 && known && *said.Changed) {
+		if err == nil && status != 204 && (status != 200 || !known || !*said.Changed) {
 			t.Errorf("%d %s was taken for a change", status, body)
 		}
 		_, unchanged := errors.AsType[*reset.Unchanged](err)
-		if unchanged && status >= 500 && !(known && !*said.Changed) {
+		if unchanged && status >= 500 && (!known || *said.Changed) {
 			t.Errorf("%d %s was taken for no change", status, body)
 		}
 		e, ok := errors.AsType[*reset.Error](err)
@@ -87,7 +87,7 @@ func FuzzOutcome(f *testing.F) {
 			if r.Message == "" || len(r.Message) > 300 || !utf8.ValidString(r.Message) || strings.ContainsAny(r.Message+r.Code, "\r\n\x00\x1b\u2028") || len(r.Code) > 64 {
 				t.Errorf("%+v was taken", r)
 			}
-			if strings.Contains(r.Message, password) && !strings.Contains("Use another password: the directory does not take this one.", password) {
+			if replaced := "Use another password: the directory does not take this one."; r.Message != replaced && strings.Contains(r.Message, password) {
 				t.Errorf("%q repeats %q", r.Message, password)
 			}
 		}

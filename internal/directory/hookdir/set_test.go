@@ -284,7 +284,9 @@ func TestThePasswordIsSentOnce(t *testing.T) {
 		{"502", true, []http.HandlerFunc{answering(502, ``), changedIt}, 1, unknown},
 		{"429", true, []http.HandlerFunc{answering(429, ``), changedIt}, 1, unchanged},
 		{"too long", true, []http.HandlerFunc{answering(200, strings.Repeat(" ", 65<<10)), changedIt}, 1, unknown},
-		{"a redirect", true, []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/set", 307) }, changedIt}, 1, unknown},
+		{"a redirect", true, []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/set", http.StatusTemporaryRedirect)
+		}, changedIt}, 1, unknown},
 	} {
 		app := count(t, c.idempotent, c.answers...)
 		d := open(t, hookdir.Config{URL: app.URL})
