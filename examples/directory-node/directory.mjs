@@ -1,6 +1,6 @@
 // An application that keeps its users to itself, and lets Sparekey reset their
 // passwords: the calls of docs/directory-webhook.yaml on users in a JSON file, with
-// scrypt. Node 20 or later, no packages. It is a sample to copy from, not to be run as it is.
+// scrypt. Node 18 or later, no packages. It is a sample to copy from, not to be run as it is.
 //
 //   node directory.mjs add ADDRESS <<<PASSWORD   adds a user
 //   node directory.mjs                           serves
@@ -123,7 +123,7 @@ function serve() {
     try {
       [status, body] = await answer(secret, request);
     } catch (error) {
-      console.error(error.message); // never the body: it may have a password
+      console.error(error.code ?? error.name); // never the message: it may repeat some of the body, and so a password
       // Whether the file was written is not known: so it is not said that nothing was changed.
       [status, body] = [500, { title: "something went wrong" }];
     }
@@ -133,7 +133,10 @@ function serve() {
   const [host, port] = (process.env.LISTEN || "127.0.0.1:8098").split(":");
   server.requestTimeout = 5000;
   server.listen(port, host, () => console.log(`listening at ${server.address().address}:${server.address().port}`));
-  process.once("SIGTERM", () => server.close());
+  process.once("SIGTERM", () => {
+    server.close(); // calls that are under way end
+    server.closeIdleConnections();
+  });
 }
 
 if (process.argv[2] === "add") {

@@ -103,7 +103,8 @@ func (d *Directory) send(ctx context.Context, client *http.Client, c call) (answ
 	if err != nil {
 		return answer{}, failed(err)
 	}
-	// net/http sends a POST with an Idempotency-Key again by itself, unless it cannot read the body twice.
+	// net/http would send a POST with an Idempotency-Key again by itself, on connections that were kept, unless it
+	// cannot read the body twice. Connections of set are not kept; this holds if ever they are.
 	req.GetBody = nil
 	at := c.at
 	if at.IsZero() {

@@ -14,6 +14,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/sparekey/sparekey/internal/callout"
 	"github.com/sparekey/sparekey/internal/directory/hookdir"
 )
 
@@ -38,9 +39,9 @@ func TestConfigurationsThatDoNotFit(t *testing.T) {
 		"http to a private host":  {func(c *hookdir.Config) { c.URL = "http://10.1.2.3/" }, "url"},
 		"http to a like host":     {func(c *hookdir.Config) { c.URL = "http://localhost.example.com/" }, "url"},
 		"another scheme":          {func(c *hookdir.Config) { c.URL = "ftp://app.example.com/" }, "url"},
-		"no secret":               {func(c *hookdir.Config) { c.Keys = nil }, "secrets"},
-		"a short secret":          {func(c *hookdir.Config) { c.Keys = [][]byte{key, []byte("canary")} }, "secrets"},
-		"too many secrets":        {func(c *hookdir.Config) { c.Keys = [][]byte{key, key, key, key, key} }, "secrets"},
+		"no secret":               {func(c *hookdir.Config) { c.Keys = nil }, "secrets_file"},
+		"a short secret":          {func(c *hookdir.Config) { c.Keys = [][]byte{key, []byte("canary")} }, "secrets_file"},
+		"too many secrets":        {func(c *hookdir.Config) { c.Keys = [][]byte{key, key, key, key, key} }, "secrets_file"},
 		"too short a time":        {func(c *hookdir.Config) { c.Timeout = time.Millisecond }, "timeout"},
 		"too long a time":         {func(c *hookdir.Config) { c.Timeout = time.Hour }, "timeout"},
 		"less than no connection": {func(c *hookdir.Config) { c.Connections = -1 }, "connections"},
@@ -63,6 +64,43 @@ func TestConfigurationsThatDoNotFit(t *testing.T) {
 		_, err := hookdir.New(hookdir.Config{URL: fine, Keys: [][]byte{key}, Now: time.Now})
 		must(t, err)
 	}
+}
+
+// TestReadSecrets: secrets are lines of a file, and no error repeats one.
+func TestReadSecrets(t *testing.T) {
+	t.Parallel()
+	one, two := callout.FormatSecret(key), callout.FormatSecret([]byte(strings.Repeat("n", 64)))
+	for name, c := range map[string]struct {
+		text string
+		want int // how many; 0: none are taken
+	}{
+		"one":             {one, 1},
+		"with a line end": {one + "\n", 1},
+		"two, commented":  {"# the newest\n" + two + "\r\n\n " + one + " \n", 2},
+		"nothing":         {"", 0},
+		"a comment alone": {"#" + one, 0},
+		"no secret":       {"canary", 0},
+		"one that is bad": {one + "\nwhsec_canary\n", 0},
+		"two in a line":   {one + " " + two, 0},
+		"a long file":     {strings.Repeat("#\n", 3000) + one, 0},
+	} {
+		file := filepath.Join(t.TempDir(), "secrets")
+		must(t, os.WriteFile(file, []byte(c.text), 0o600))
+		keys, err := hookdir.ReadSecrets(file)
+		if c.want == 0 {
+			names(t, name, err, "secrets_file")
+			if err != nil && (strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), one)) {
+				t.Errorf("%s: the error repeats it: %v", name, err)
+			}
+			continue
+		}
+		must(t, err)
+		if len(keys) != c.want || string(keys[len(keys)-1]) != string(key) {
+			t.Errorf("%s: %q", name, keys)
+		}
+	}
+	_, err := hookdir.ReadSecrets(filepath.Join(t.TempDir(), "none"))
+	names(t, "no file", err, "secrets_file")
 }
 
 // paths is an application that notes what was called, and knows one of the keys.
@@ -97,7 +135,7 @@ func TestSecretsCanBeChanged(t *testing.T) {
 		t.Cleanup(s.Close)
 		err := open(t, hookdir.Config{URL: s.URL + "/a%2Fb//", Keys: c.signs}).Check(t.Context(), func(string) {})
 		if !c.fine {
-			names(t, "a secret that nobody knows", err, "secrets")
+			names(t, "a secret that nobody knows", err, "secrets_file")
 			continue
 		}
 		must(t, err)
