@@ -199,6 +199,30 @@ func TestIndexIsAskedFor(t *testing.T) {
 	}
 }
 
+// On MariaDB the usual index on the column serves.
+func TestMariaUsesItsIndex(t *testing.T) {
+	t.Parallel()
+	w := newMaria(t)
+	w.users(t)
+	w.exec(t, "INSERT INTO users (email) SELECT CONCAT('User', seq, '@example.test') FROM seq_1_to_3000")
+	d := open(t, w.config(t))
+	facts, err := d.table(t.Context(), true)
+	if err != nil || !facts.folds {
+		t.Fatalf("%+v, %v", facts, err)
+	}
+	find := generator{w.dialect, "users", Columns{ID: "id", Email: "email"}}.find(2, facts).bind(w.dialect, map[string]any{"s1": "user7@example.test", "s2": "user8@example.test"})
+	key := ""
+	if err := d.db.read(t.Context(), query{"EXPLAIN " + find.text, find.args}, func(r row) error {
+		key = r.text("key")
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if key != "email" {
+		t.Errorf("the index is %q", key)
+	}
+}
+
 // No value that an operator sets does anything but name something.
 func TestHostileNames(t *testing.T) {
 	t.Parallel()

@@ -37,7 +37,7 @@ type Config struct {
 	URL string
 	// Password is the password for the database, if it is not in the URL (password).
 	Password string
-	// CA is the path of a PEM file with the authorities whose certificates the server may have; empty: the system's (ca).
+	// CA is the path of a PEM file with the authorities whose certificates the server may have; empty: the system's (ca_file).
 	CA string
 	// Plaintext allows to speak to another machine without TLS, hashes and addresses in the clear (plaintext). Default: no.
 	Plaintext bool

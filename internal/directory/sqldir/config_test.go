@@ -35,7 +35,7 @@ func TestNewNamesEveryFault(t *testing.T) {
 		{"MySQL's options", func(c *Config) { c.URL = "mysql://u@h/app?allowAllFiles=true" }, []string{"it has the parameter"}},
 		{"MySQL's socket", func(c *Config) { c.URL = "mariadb://u@/app?socket=/run/mysqld/mysqld.sock" }, nil},
 		{"MySQL without a database", func(c *Config) { c.URL = "mysql://u@h" }, []string{"names no database"}},
-		{"no authority", func(c *Config) { c.CA = "/nowhere.pem" }, []string{"ca: name a PEM file"}},
+		{"no authority", func(c *Config) { c.CA = "/nowhere.pem" }, []string{"ca_file: name a PEM file"}},
 		{"no certificate", func(c *Config) { c.CA = notPEM }, []string{"there is no certificate"}},
 		{"a database in memory", func(c *Config) { c.URL = "sqlite::memory:" }, []string{"in memory"}},
 		{"no file", func(c *Config) { c.URL = "sqlite:" }, []string{"names no file"}},

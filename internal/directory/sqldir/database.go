@@ -71,11 +71,11 @@ func authorities(path string) (*x509.CertPool, error) {
 	}
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &reset.Misset{Setting: "ca", Fix: "name a PEM file that Sparekey may read", Cause: err}
+		return nil, &reset.Misset{Setting: "ca_file", Fix: "name a PEM file that Sparekey may read", Cause: err}
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &reset.Misset{Setting: "ca", Fix: "name a PEM file with the certificates of authorities", Cause: errors.New("there is no certificate in the file")}
+		return nil, &reset.Misset{Setting: "ca_file", Fix: "name a PEM file with the certificates of authorities", Cause: errors.New("there is no certificate in the file")}
 	}
 	return pool, nil
 }

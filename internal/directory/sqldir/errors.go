@@ -139,8 +139,8 @@ func repeatable(err error) bool {
 // advice is what to do about each kind, with the setting if it is none of those that a statement is made of.
 var advice = map[kind]struct{ setting, fix string }{
 	other:       {"", "see what the database says"},
-	unreachable: {"url", "see that the database runs and can be reached from here"},
-	untrusted:   {"ca", "name the file of the authority that signed the database's certificate, and call the server by the name in it"},
+	unreachable: {"url", "see that the database runs and can be reached from here, and that timeout is enough"},
+	untrusted:   {"ca_file", "name the file of the authority that signed the database's certificate, and call the server by the name in it"},
 	rejected:    {"url", "see that user, password and database are right"},
 	missing:     {"", "write the name as the database has it"},
 	forbidden:   {"", "grant Sparekey's database user the right"},

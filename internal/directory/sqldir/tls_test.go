@@ -68,7 +68,7 @@ func TestTLS(t *testing.T) {
 				"the system's authorities": {"localhost", "", strict},
 			} {
 				lines, err := check(tc.host, tc.authority, tc.query)
-				if m, ok := errors.AsType[*reset.Misset](err); !ok || m.Setting != "ca" || len(lines) != 0 || strings.Contains(err.Error(), "tester's own") {
+				if m, ok := errors.AsType[*reset.Misset](err); !ok || m.Setting != "ca_file" || len(lines) != 0 || strings.Contains(err.Error(), "tester's own") {
 					t.Errorf("%s: %v, after %q", what, err, lines)
 				}
 			}
@@ -128,7 +128,7 @@ func TestNoTLSIsNotPutUpWith(t *testing.T) {
 			c := w.config(t)
 			c.CA, _ = certificateFor(t, "localhost")
 			err := open(t, c).Check(t.Context(), func(line string) { t.Errorf("it says %q", line) })
-			misset(t, err, "ca")
+			misset(t, err, "ca_file")
 		})
 	}
 }
