@@ -105,7 +105,9 @@ func (c *Client) Metadata(ctx context.Context, id string) (Metadata, error) {
 // with Metadata. In the API's reference: resetPasswordResetIdPost.
 //
 // After a failure of the network nobody knows whether the password was changed,
-// so the call is not repeated: ask Metadata, which says ErrInactive if it was.
+// so the call is not repeated: ask Metadata, which says ErrInactive if it was. Where passwords live in
+// other systems the server may not know either, or only some of them may have done it: that is a status 503
+// whose Details have an outcome, "unsure" or "partly". The request is used up then.
 func (c *Client) Reset(ctx context.Context, id, password string) (requestID string, err error) {
 	segment, err := escape(id)
 	if err != nil {

@@ -41,8 +41,9 @@ func newRequestList(c console) *cobra.Command {
 		Use:   "list",
 		Short: "List requests, newest first",
 		Long: `List requests, newest first. REF names one for request revoke; it opens nothing.
-The state is open, expired, used (a password was changed with it) or closed (a
-newer link, a disabled user, or request revoke put an end to it).`,
+The state is open, expired, claimed (a password is being changed with it at this
+moment), used (one was changed with it, or may have been) or closed (a newer link,
+a disabled user, or request revoke put an end to it).`,
 		Example: `  sparekey request list --limit 10
   sparekey request list --json | jq '.[] | select(.state == "open")'`,
 		Args: takes(),

@@ -103,8 +103,10 @@ func TestChangedElsewhere(t *testing.T) {
 	}{
 		"unsure": {errors.New("row 17"), http.StatusServiceUnavailable, []string{"may have been changed", "Try to log in with the new password", `href="/forgot"`}, http.StatusNotFound},
 		"partly": {
-			&reset.Partly{Done: []string{"Acme", "<b>"}, Failed: []string{"Globex"}, DoneID: "a.1", RestID: "b.1", Cause: errors.New("row 17")}, http.StatusServiceUnavailable,
-			[]string{"changed in some places", "holds here: ", "Acme", "&lt;b&gt;", "not hold here yet: ", "Globex", "link for the rest"}, http.StatusNotFound,
+			&reset.Partly{Done: []string{"Acme", "<b>"}, Failed: []string{"Globex"}, DoneID: "a.1", RestID: "b.1", Cause: errors.New("row 17")},
+			http.StatusServiceUnavailable,
+			[]string{"changed in some places", "holds here: ", "Acme", "&lt;b&gt;", "not hold here yet: ", "Globex", "link for the rest"},
+			http.StatusNotFound,
 		},
 		"refused": {&reset.Unchanged{Cause: reset.Refused([]reset.Refusal{{Code: "history", Message: "Not one of your last ones."}})}, http.StatusBadRequest, []string{"Not one of your last ones."}, http.StatusOK},
 		"away":    {&reset.Unchanged{Cause: reset.Busy("away", 5*time.Second, errors.New("row 17"))}, http.StatusServiceUnavailable, []string{"Your link still works", "5 seconds"}, http.StatusOK},

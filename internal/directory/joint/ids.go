@@ -2,6 +2,7 @@ package joint
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 )
 
@@ -74,11 +75,11 @@ func unescape(s string) (string, bool) {
 		if i+2 >= len(s) {
 			return "", false
 		}
-		high, low := strings.IndexByte(upperHex, s[i+1]), strings.IndexByte(upperHex, s[i+2])
-		if high < 0 || low < 0 {
+		v, err := strconv.ParseUint(s[i+1:i+3], 16, 8) // decode sees whether it was in capitals
+		if err != nil {
 			return "", false
 		}
-		b.WriteByte(byte(high<<4 | low))
+		b.WriteByte(byte(v))
 		i += 2
 	}
 	return b.String(), true

@@ -3,7 +3,6 @@ package joint_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -61,7 +60,7 @@ func join(t testing.TB, accounts joint.Accounts, parts ...joint.Part) *joint.Dir
 type noAccounts struct{}
 
 func (noAccounts) AccountsNamed(context.Context, []string) (map[string]reset.Account, error) {
-	return nil, nil
+	return map[string]reset.Account{}, nil
 }
 
 // house is a World whose users are in the built-in directory, in crm, in corp, which has a policy of its own, or in several.
@@ -202,7 +201,7 @@ var errLost = errors.New("the answer was lost")
 func kinds(entries []reset.Entry) string {
 	var list []string
 	for _, e := range entries {
-		list = append(list, fmt.Sprintf("%s", e.Kind()))
+		list = append(list, e.Kind())
 	}
 	return strings.Join(list, " ")
 }
