@@ -25,7 +25,7 @@ type branch struct {
 	directory *ldapdir.Directory
 }
 
-func newBranch(t *testing.T, s *sambatest.Server, change ...func(c *ldapdir.Config)) *branch {
+func newBranch(t testing.TB, s *sambatest.Server, change ...func(c *ldapdir.Config)) *branch {
 	t.Helper()
 	b := &branch{server: s, config: ldapdir.Config{
 		Servers: []string{"ldaps://" + s.Address()}, CA: s.Authority(), Base: s.Unit(t), Method: ldapdir.ActiveDirectory,
@@ -38,7 +38,7 @@ func newBranch(t *testing.T, s *sambatest.Server, change ...func(c *ldapdir.Conf
 	return b
 }
 
-func (b *branch) add(t *testing.T, email, name, password string) string {
+func (b *branch) add(t testing.TB, email, name, password string) string {
 	t.Helper()
 	values := map[string][]string{"mail": {email}}
 	if name != "" {

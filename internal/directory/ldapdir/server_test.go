@@ -10,7 +10,7 @@ import (
 	"github.com/sparekey/sparekey/internal/reset"
 )
 
-func find(t *testing.T, d reset.Directory, email string) reset.User {
+func find(t testing.TB, d reset.Directory, email string) reset.User {
 	t.Helper()
 	u, err := d.UserByAddress(t.Context(), address(t, email))
 	must(t, err)

@@ -50,7 +50,7 @@ type unit struct {
 }
 
 // newUnit makes one; change may change its configuration before it is opened.
-func newUnit(t *testing.T, s *slapdtest.Server, change ...func(c *ldapdir.Config)) *unit {
+func newUnit(t testing.TB, s *slapdtest.Server, change ...func(c *ldapdir.Config)) *unit {
 	t.Helper()
 	u := &unit{server: s, mail: "mail"}
 	dn, password := s.Service(t, true)
@@ -70,7 +70,7 @@ func newUnit(t *testing.T, s *slapdtest.Server, change ...func(c *ldapdir.Config
 }
 
 // add adds a user, and returns the DN.
-func (u *unit) add(t *testing.T, email, name, password string, pairs ...string) string {
+func (u *unit) add(t testing.TB, email, name, password string, pairs ...string) string {
 	t.Helper()
 	root := u.server.Root(t)
 	dn := fmt.Sprintf("uid=user%d,%s", u.users.Add(1), u.config.Base)
@@ -119,7 +119,7 @@ func (u *unit) replace(t *testing.T, dn, attribute string, values ...string) {
 	must(t, u.server.Root(t).Modify(m))
 }
 
-func address(t *testing.T, s string) reset.Address {
+func address(t testing.TB, s string) reset.Address {
 	t.Helper()
 	a, err := reset.ParseAddress(s)
 	must(t, err)

@@ -47,6 +47,8 @@ type Options struct {
 	NoPolicy bool
 	// Config lets ConfigRoot change the configuration.
 	Config bool
+	// Durable has each change reach the disk, as outside of tests.
+	Durable bool
 	// NoTLS leaves out the certificate.
 	NoTLS bool
 }
@@ -123,6 +125,10 @@ func (s *Server) prepare(t testing.TB, o Options) (err error) {
 	if o.Config {
 		configuration = "database config\nrootpw \"" + rootPassword + "\""
 	}
+	sync := "dbnosync"
+	if o.Durable {
+		sync = ""
+	}
 	if o.NoTLS {
 		identity, listeners = "", "ldap://"+s.Address()
 	}
@@ -131,7 +137,7 @@ func (s *Server) prepare(t testing.TB, o Options) (err error) {
 		"pidfile " + filepath.Join(s.dir, "pid"), "modulepath /usr/lib/ldap", "moduleload back_mdb", "moduleload ppolicy", "moduleload pw-sha2",
 		identity, "disallow bind_anon", "threads 4",
 		configuration, "database mdb", "suffix " + Base, "rootdn " + rootDN, "rootpw \"" + rootPassword + "\"", "directory " + database,
-		"dbnosync", "maxsize 67108864", "index objectClass,mail,entryUUID eq", o.Database, overlay, o.Access,
+		sync, "maxsize 67108864", "index objectClass,mail,entryUUID eq", o.Database, overlay, o.Access,
 	}
 	conf := filepath.Join(s.dir, "slapd.conf")
 	if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
