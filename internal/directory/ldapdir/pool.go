@@ -69,8 +69,8 @@ func (p *pool) do(ctx context.Context, work func(*conn) error) error {
 			last = fmt.Errorf("%s: %w", c.server.url, err)
 			continue
 		}
-		b, again := errors.AsType[*broken](err)
-		if _, unknown := errors.AsType[*unsure](err); unknown || !again || ctx.Err() != nil {
+		b, again := errors.AsType[*broken](err) // what is *unsure is none
+		if !again || ctx.Err() != nil {
 			return err
 		}
 		last = err
