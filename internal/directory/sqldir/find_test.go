@@ -180,6 +180,11 @@ func TestFullStatements(t *testing.T) {
 		if bob, err := d.UserByAddress(t.Context(), address(t, "bob@example.test")); err != nil || !bob.Disabled {
 			t.Errorf("%+v, %v", bob, err)
 		}
+		for _, other := range []string{"17x", "017", " 17", "17 ", "17.0"} { // which some databases take for 17
+			if u, err := d.UserByID(t.Context(), other); !errors.Is(err, reset.ErrNoUser) {
+				t.Errorf("%q found %q, %v", other, u.ID, err)
+			}
+		}
 		_, err = d.UserByID(t.Context(), "18") // two addresses, and which is meant is not said
 		misset(t, err, "statements.find_by_id")
 		if err := d.Check(t.Context(), func(string) {}); err != nil {

@@ -145,6 +145,36 @@ func TestSchemaChanges(t *testing.T) {
 	}
 }
 
+// What the database refuses is told to the operator, without the hash that its message may repeat.
+func TestNoHashInErrors(t *testing.T) {
+	t.Parallel()
+	for _, kind := range databases[:2] {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			w := kind.make(t)
+			w.users(t)
+			w.add(t, "ada@example.test", "old")
+			if w.dialect == postgresDialect {
+				w.exec(t, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not %', NEW.password; END $$")
+				w.exec(t, "CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse()")
+			} else {
+				w.exec(t, "CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW BEGIN DECLARE m TEXT DEFAULT CONCAT('not ', NEW.password); SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = m; END")
+			}
+			d := open(t, w.config(t))
+			u, err := d.UserByAddress(t.Context(), address(t, "ada@example.test"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = set(t, d, u, "a new password of hers")
+			unchanged(t, err)
+			misset(t, err, "table")
+			if !strings.Contains(err.Error(), "not [hidden]") || strings.Contains(err.Error(), "SSHA512") {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+}
+
 // A server that does not mind cuts what is too long; Sparekey has it mind.
 func TestHashIsNeverCut(t *testing.T) {
 	t.Parallel()
