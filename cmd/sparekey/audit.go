@@ -153,7 +153,7 @@ func (c *core) about(ctx context.Context, address string) (func(reset.AuditRecor
 		names = append(names, reset.AddressNames(key).Name(a))
 	}
 	id := ""
-	u, err := c.users.UserByAddress(ctx, a)
+	u, err := c.people.UserByAddress(ctx, a)
 	if err == nil {
 		id = u.ID
 		names = append(names, "user:"+id)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,8 +41,8 @@ func newDoctor(c console) *cobra.Command {
 		Short: "Check the set-up, and say what to do about it",
 		Long: `Check the database, the audit trail, the clock, the base URL, the sender, the mail
 server and, where there are any, what mails are signed with, the certificate, the
-targets of events and what knows leaked passwords, each with a line of what to do
-when it fails. The exit code is 1 if any failed.
+targets of events, the directories and what knows leaked passwords, each with a line
+of what to do when it fails. The exit code is 1 if any failed.
 
 It sends no mail, except a test mail with --send-to, and no event, and changes
 nothing: all that it writes is a probe, to see that the database takes it. It may
@@ -94,6 +95,16 @@ func examine(ctx context.Context, c console, cfg *config.Config, to *reset.Addre
 		return err
 	}
 	checks = append(checks, targets...)
+	if len(cfg.Directories) > 0 {
+		hasher, err := newHasher(cfg, c.now)
+		if err != nil {
+			return err
+		}
+		if d.directories, err = newDirectories(cfg, hasher, c.now, slog.New(slog.DiscardHandler)); err != nil {
+			return err
+		}
+		checks = append(checks, d.directories.checks()...)
+	}
 	if cfg.Password.Blocklist != "" {
 		checks = append(checks, check{"blocklist", d.blocklist})
 	}

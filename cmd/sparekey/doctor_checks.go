@@ -35,6 +35,8 @@ type doctorsBag struct {
 
 	store  *database    // set once the database is well
 	mailer *mail.Mailer // set once the mail server is well
+
+	directories *directories // nil if none are configured
 }
 
 func newDoctorsBag(c console, cfg *config.Config) *doctorsBag {
@@ -57,6 +59,9 @@ func (d *doctorsBag) close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), checkTime)
 		defer cancel()
 		errs = append(errs, d.mailer.Close(ctx))
+	}
+	if d.directories != nil {
+		errs = append(errs, d.directories.close())
 	}
 	return errors.Join(errs...)
 }

@@ -78,8 +78,9 @@ func listRequests(ctx context.Context, core *core, limit int) ([]requestRow, err
 	for i, r := range requests {
 		email, known := emails[r.UserID]
 		if !known {
-			u, err := core.users.UserByID(ctx, r.UserID)
-			if err != nil && !errors.Is(err, reset.ErrNoUser) { // a user that is gone leaves an empty address
+			u, err := core.people.UserByID(ctx, r.UserID)
+			// A user that is gone leaves an empty address, and so does one whose directory cannot be reached.
+			if err != nil && !errors.Is(err, reset.ErrNoUser) && reset.AsError(err).Kind != reset.Unavailable {
 				return nil, err
 			}
 			email = u.Email.Raw()

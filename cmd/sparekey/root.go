@@ -107,7 +107,7 @@ changes the password. Try it without any set-up:
 
   sparekey dev`,
 		newDev(c), newServe(c),
-		newUser(c), newAccount(c), newKey(c), newRequest(c), newThrottle(c), newEvent(c), newBlocklist(c), newAudit(c), newMail(c),
+		newUser(c), newAccount(c), newDirectory(c), newKey(c), newRequest(c), newThrottle(c), newEvent(c), newBlocklist(c), newAudit(c), newMail(c),
 		newMigrate(c), newDoctor(c), newHealth(c), newConfig(c), newVersion(c),
 	)
 	root.SilenceErrors, root.SilenceUsage = true, true

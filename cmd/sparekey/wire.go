@@ -33,6 +33,9 @@ type core struct {
 	policy *password.Policy
 	users  *builtin.Directory
 	hasher *password.Hasher
+	// directories are where users live besides; people are all users, wherever they live.
+	directories *directories
+	people      reset.Directory
 
 	brands   *reset.Brands // nil before openBrands
 	audit    *reset.Audit
@@ -52,28 +55,34 @@ func openCore(ctx context.Context, cfg *config.Config, now reset.Clock, log *slo
 	if err != nil {
 		return nil, err
 	}
-	params := password.Params{MemoryKiB: cfg.Hash.Memory, Time: cfg.Hash.Time, Parallelism: cfg.Hash.Parallelism}
-	hasher, err := password.NewHasher(params, cfg.Hash.Concurrency, cfg.Hash.Queue, now)
+	hasher, err := newHasher(cfg, now)
+	if err != nil {
+		return nil, err
+	}
+	others, err := newDirectories(cfg, hasher, now, log)
 	if err != nil {
 		return nil, err
 	}
 	store, err := openDatabase(ctx, cfg, log)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, others.close())
+	}
+	c := &core{
+		cfg: cfg, now: now, log: log, store: store, lists: known, policy: policy, hasher: hasher,
+		users: builtin.New(store, hasher, policy, now), directories: others,
 	}
 	applied, err := store.Migrate(ctx)
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, c.close())
 	}
 	if len(applied) > 0 {
 		log.InfoContext(ctx, "database migrated", "event", "database.migrated", "versions", applied)
 	}
-	c := &core{
-		cfg: cfg, now: now, log: log, store: store, lists: known, policy: policy, hasher: hasher,
-		users: builtin.New(store, hasher, policy, now),
+	if c.people, err = others.whole(c.users); err != nil {
+		return nil, errors.Join(err, c.close())
 	}
 	if err := c.keepTrail(ctx, applied); err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
 }
@@ -81,7 +90,9 @@ func openCore(ctx context.Context, cfg *config.Config, now reset.Clock, log *slo
 // keys returns the API keys for a command, where nobody guesses.
 func (c *core) keys() *reset.Keys { return reset.NewKeys(c.store, throttle.Off{}, c.now) }
 
-func (c *core) close() error { return errors.Join(c.lists.close(), c.store.Close()) }
+func (c *core) close() error {
+	return errors.Join(c.lists.close(), c.directories.close(), c.store.Close())
+}
 
 // service is everything that runs while serving.
 type service struct {
@@ -108,7 +119,7 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 		BaseURL: cfg.BaseURL, TTL: cfg.Request.TTL,
 		MaxAddresses: cfg.API.MaxAddresses, MaxBulk: cfg.API.MaxBulk,
 	}
-	resets := reset.NewService(domain, c.store, c.users, c.policy, limits, c.now, c.log)
+	resets := reset.NewService(domain, c.store, c.people, c.policy, limits, c.now, c.log)
 	challenge, err := c.demandPuzzles(ctx, resets)
 	if err != nil {
 		return nil, err
@@ -117,12 +128,7 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	keys.Log(c.log)
 	resets.Audit(c.audit)
 	keys.Audit(c.audit)
-	courier := c.newCourier(domain, mailer, limits)
-	courier.Wear(c.brands)
-	if err := c.announce(ctx, resets, courier); err != nil {
-		return nil, err
-	}
-	work, err := c.store.newOutbox(courier, outbox.Options{Workers: cfg.Outbox.Workers, Targets: cfg.Events.Targets, Now: c.now, Log: c.log})
+	work, err := c.newWork(ctx, domain, resets, mailer, limits)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +166,19 @@ func newService(ctx context.Context, c *core, mailer reset.Mailer, dev http.Hand
 	}, nil
 }
 
+// newWork wires the outbox to what works it.
+func (c *core) newWork(ctx context.Context, domain reset.Config, resets *reset.Service, mailer reset.Mailer, limits reset.Throttle) (worker, error) {
+	courier, err := c.newCourier(domain, mailer, limits)
+	if err != nil {
+		return nil, err
+	}
+	courier.Wear(c.brands)
+	if err := c.announce(ctx, resets, courier); err != nil {
+		return nil, err
+	}
+	return c.store.newOutbox(courier, outbox.Options{Workers: c.cfg.Outbox.Workers, Targets: c.cfg.Events.Targets, Now: c.now, Log: c.log})
+}
+
 // limits are those in force.
 func (c *core) limits() reset.Throttle {
 	if !c.cfg.Throttle.Enabled {
@@ -169,9 +188,12 @@ func (c *core) limits() reset.Throttle {
 }
 
 // newCourier wires what works the outbox, on connections that no caller waits for.
-func (c *core) newCourier(domain reset.Config, mailer reset.Mailer, limits reset.Throttle) *reset.Courier {
-	users := builtin.New(c.store.behind, c.hasher, c.policy, c.now)
-	courier := reset.NewCourier(domain, c.store.behind, users, mailer, c.now, c.log)
+func (c *core) newCourier(domain reset.Config, mailer reset.Mailer, limits reset.Throttle) (*reset.Courier, error) {
+	people, err := c.directories.whole(builtin.New(c.store.behind, c.hasher, c.policy, c.now))
+	if err != nil {
+		return nil, err
+	}
+	courier := reset.NewCourier(domain, c.store.behind, people, mailer, c.now, c.log)
 	courier.Limit(limits)
 	if c.cfg.Mail.TellUnknown {
 		courier.TellUnknown()
@@ -181,7 +203,7 @@ func (c *core) newCourier(domain reset.Config, mailer reset.Mailer, limits reset
 	if c.store.turns != nil {
 		courier.ShareTurns(c.store.turns)
 	}
-	return courier
+	return courier, nil
 }
 
 // demandPuzzles has callers without a key solve puzzles, if that is configured, and answers what makes them; else nil.

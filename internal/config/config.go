@@ -50,6 +50,8 @@ type Config struct {
 	Outbox   Outbox
 	Events   Events
 	Audit    Audit
+	// Directories are where users live besides the built-in one, in the order of their names.
+	Directories []Directory
 
 	values []Value
 }

@@ -12,12 +12,6 @@ import (
 // maxSecretFile is the largest file that a secret is read from, in bytes.
 const maxSecretFile = 64 << 10
 
-// environment is what the variables that begin with SPAREKEY_ say.
-type environment struct {
-	values layer
-	file   string // the path of the configuration file, if it is set
-}
-
 // Docker and Kubernetes put the addresses of other services into every
 // container's environment, and the service of Sparekey itself is easily named
 // "sparekey". Those variables are nobody's typo.
@@ -31,8 +25,8 @@ func isServiceLink(name, value string) bool {
 	return linkPart.MatchString(name) || linkPort.MatchString(name) && linkURL.MatchString(value)
 }
 
-// readEnviron reads the variables that begin with SPAREKEY_.
-func readEnviron(environ []string) (environment, []Fault) {
+// variables are those that begin with SPAREKEY_ and are not empty.
+func variables(environ []string) map[string]string {
 	set := map[string]string{}
 	for _, entry := range environ {
 		name, value, ok := strings.Cut(entry, "=")
@@ -41,20 +35,24 @@ func readEnviron(environ []string) (environment, []Fault) {
 		}
 	}
 	maps.DeleteFunc(set, func(_, value string) bool { return value == "" })
+	return set
+}
 
-	env := environment{values: layer{}, file: set[fileEnv]}
+// readEnviron reads what variables say of settings.
+func readEnviron(set map[string]string, settings []Setting) (layer, []Fault) {
+	values := layer{}
 	paths := []string{"config"} // as paths, so that typos are found as they are in the file
 	var faults []Fault
-	for _, s := range Settings() {
+	for _, s := range settings {
 		paths = append(paths, s.Path)
 		if s.Secret {
 			paths = append(paths, s.Path+"_file")
 		}
 		if value, ok := set[s.Env()]; ok {
-			env.values[s.Path] = given{text: value, source: "environment " + s.Env()}
+			values[s.Path] = given{text: value, source: "environment " + s.Env()}
 		}
 		path, ok := set[s.EnvFile()]
-		switch _, both := env.values[s.Path]; {
+		switch _, both := values[s.Path]; {
 		case !ok || !s.Secret:
 		case both:
 			faults = append(faults, Fault{
@@ -62,7 +60,7 @@ func readEnviron(environ []string) (environment, []Fault) {
 				Problem: "is set as well as " + s.Env(), Fix: "unset one of the two",
 			})
 		default:
-			env.values[s.Path] = readSecretFile(path, "environment "+s.EnvFile())
+			values[s.Path] = readSecretFile(path, "environment "+s.EnvFile())
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
@@ -71,7 +69,7 @@ func readEnviron(environ []string) (environment, []Fault) {
 			faults = append(faults, unknownVariable(name, paths))
 		}
 	}
-	return env, faults
+	return values, faults
 }
 
 func unknownVariable(name string, paths []string) Fault {

@@ -27,25 +27,36 @@ func (c contents) Read() (map[string]any, error) { return nil, errors.New("conte
 
 // readYAML reads the settings of a configuration file. A setting is written
 // nested or with dots, in one of the two ways only. source names the file.
-func readYAML(b []byte, source string) (layer, []Fault) {
+// Which directories it has decides which settings there are below directories.
+func readYAML(b []byte, source string) (layer, []Directory, []Fault) {
 	k := koanf.New(".")
 	if err := k.Load(contents(b), yaml.Parser()); err != nil {
-		return nil, yamlFaults(err, source)
+		return nil, nil, yamlFaults(err, source)
 	}
 	if extraDocument(b) {
-		return nil, []Fault{{Source: source, Path: "the file", Problem: "has a second document after ---", Fix: "put all settings into the first"}}
+		return nil, nil, []Fault{{Source: source, Path: "the file", Problem: "has a second document after ---", Fix: "put all settings into the first"}}
 	}
-	r := yamlReader{source: source, values: layer{}, paths: settingPaths()}
+	r := yamlReader{source: source, values: layer{}, settings: map[string]Setting{}}
+	r.know(Settings())
+	directories := r.directories(k.Raw())
 	r.read("", k.Raw())
-	return r.values, r.faults
+	return r.values, directories, r.faults
 }
 
 // yamlReader walks the parsed file.
 type yamlReader struct {
-	source string
-	paths  []string
-	values layer
-	faults []Fault
+	source   string
+	paths    []string // of settings, in the order of the table
+	settings map[string]Setting
+	values   layer
+	faults   []Fault
+}
+
+// know takes settings that the file may have.
+func (r *yamlReader) know(settings []Setting) {
+	for _, s := range settings {
+		r.paths, r.settings[s.Path] = append(r.paths, s.Path), s
+	}
 }
 
 func (r *yamlReader) read(parent string, m map[string]any) {
@@ -58,6 +69,8 @@ func (r *yamlReader) read(parent string, m map[string]any) {
 		switch {
 		case slices.Contains(r.paths, path):
 			r.setting(path, v)
+		case r.settings[strings.TrimSuffix(path, "_file")].Secret && strings.HasPrefix(path, directoryPrefix):
+			r.secretFile(strings.TrimSuffix(path, "_file"), v)
 		case !r.isSection(path):
 			r.faults = append(r.faults, unknown(r.source+": "+showName(path), nearest(path, r.names())))
 		case nested:
@@ -83,7 +96,7 @@ func (r *yamlReader) setting(path string, v any) {
 		r.faults = append(r.faults, Fault{Source: r.source, Path: path, Problem: "is set twice, nested and with a dot", Fix: "keep one of the two"})
 		return
 	}
-	s, _ := find(path)
+	s := r.settings[path]
 	text, problem := scalar(s.Kind, v)
 	r.values[path] = given{text: text, source: r.source, problem: problem}
 }

@@ -46,18 +46,23 @@ type layer map[string]given
 // every source: unknown names, values that do not fit, files that cannot be
 // read. Settings that have no default and are not set are no fault; see Require.
 func Load(src Source) (*Config, error) {
-	environ, faults := readEnviron(src.Environ)
-	contents, path, fault := readConfigFile(src, environ.file)
+	set := variables(src.Environ)
+	contents, path, fault := readConfigFile(src, set[fileEnv])
+	fromFile, directories, ofFile := readYAML(contents, "file "+showPath(path))
+	settings := Settings()
+	for _, d := range directories {
+		settings = append(settings, DirectorySettings(d.Name, d.Type)...)
+	}
+	environ, faults := readEnviron(set, settings)
 	if fault != nil {
 		faults = append(faults, *fault)
 	}
-	fromFile, more := readYAML(contents, "file "+showPath(path))
-	faults = append(faults, more...)
+	faults = append(faults, ofFile...)
 	faults = append(faults, checkDefaults(src.Defaults)...)
 
-	cfg := &Config{}
-	layers := []layer{flagLayer(src.Flags), environ.values, fromFile, defaultLayer(src.Defaults)}
-	for _, s := range Settings() {
+	cfg := &Config{Directories: directories}
+	layers := []layer{flagLayer(src.Flags), environ, fromFile, defaultLayer(src.Defaults)}
+	for _, s := range settings {
 		if f := cfg.take(s, layers); f != nil {
 			faults = append(faults, *f)
 		}

@@ -109,10 +109,10 @@ func TestClocksThatDiffer(t *testing.T) {
 				}
 				continue
 			}
-			names(t, p.Name, err, "secrets_file", "its clock is 10m0s away", "set the clocks right")
+			names(t, p.Name, err, "secrets", "its clock is 10m0s away", "set the clocks right")
 			err = set(t.Context(), d, "1000000", newPassword)
 			certainly(t, p.Name, err)
-			names(t, p.Name, err, "secrets_file", "away")
+			names(t, p.Name, err, "secrets", "away")
 		}
 	}
 }

@@ -216,7 +216,7 @@ func TestAskingIsTriedOnceMore(t *testing.T) {
 		"half an answer": {[]http.HandlerFunc{half(200), fine}, 2, ""},
 		"hung up twice":  {[]http.HandlerFunc{hangUp, hangUp, fine}, 2, "url"},
 		"503":            {[]http.HandlerFunc{answering(503, "{}"), fine}, 1, "url"},
-		"401":            {[]http.HandlerFunc{answering(401, "{}"), fine}, 1, "secrets_file"},
+		"401":            {[]http.HandlerFunc{answering(401, "{}"), fine}, 1, "secrets"},
 		"404":            {[]http.HandlerFunc{answering(404, "{}"), fine}, 1, "url"},
 		"204":            {[]http.HandlerFunc{answering(204, ""), fine}, 1, "url"},
 		"silence":        {[]http.HandlerFunc{silence, fine}, 1, "timeout"},

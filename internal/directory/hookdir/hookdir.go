@@ -26,7 +26,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -34,6 +33,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sparekey/sparekey/internal/callout"
 	"github.com/sparekey/sparekey/internal/reset"
@@ -47,7 +47,6 @@ const (
 	defaultConnections = 8
 	mostConnections    = 256
 	mostKeys           = 4
-	mostSecretsFile    = 4 << 10 // bytes
 )
 
 const makeOne = "make a secret: echo whsec_$(openssl rand -base64 32); the application needs it too"
@@ -58,7 +57,7 @@ type Config struct {
 	// it. https, or http if the host is localhost or a loopback address.
 	URL string
 	// Keys sign every call, each of them, the newest first; the application needs to
-	// know one. At least one and at most four; see ReadSecrets.
+	// know one. At least one and at most four; see ParseSecrets.
 	Keys [][]byte
 	// AllowPrivate are the networks that the host's name may lead to, of those that
 	// are otherwise refused: private, loopback and whatever else is not the Internet.
@@ -109,9 +108,9 @@ func New(c Config) (*Directory, error) {
 	case c.Now == nil:
 		return nil, errors.New("a directory behind a webhook needs a clock")
 	case len(c.Keys) == 0:
-		return nil, misset("secrets_file", makeOne, "there is no secret to sign calls with")
+		return nil, misset("secrets", makeOne, "there is no secret to sign calls with")
 	case len(c.Keys) > mostKeys:
-		return nil, misset("secrets_file", "keep the one that the application verifies with, and the newest", "there are more than %d secrets", mostKeys)
+		return nil, misset("secrets", "keep the one that the application verifies with, and the newest", "there are more than %d secrets", mostKeys)
 	case c.Timeout < leastTimeout || c.Timeout > mostTimeout:
 		return nil, misset("timeout", "write a duration from 100ms to 1m", "it is out of range")
 	case c.Connections < 1 || c.Connections > mostConnections:
@@ -119,7 +118,7 @@ func New(c Config) (*Directory, error) {
 	}
 	for _, key := range c.Keys {
 		if _, err := callout.ParseSecret(callout.FormatSecret(key)); err != nil {
-			return nil, misset("secrets_file", makeOne, "a secret %w", err)
+			return nil, misset("secrets", makeOne, "a secret %w", err)
 		}
 	}
 	roots, err := roots(c.CAFile)
@@ -134,7 +133,7 @@ func New(c Config) (*Directory, error) {
 		d.resolver = net.DefaultResolver
 	}
 	if d.signer, err = callout.NewSigner(c.Keys...); err != nil {
-		return nil, misset("secrets_file", makeOne, "%w", err)
+		return nil, misset("secrets", makeOne, "%w", err)
 	}
 	keeping := callout.Transport(d.resolver, d.guard, u.Scheme, roots)
 	keeping.DisableKeepAlives, keeping.MaxIdleConnsPerHost, keeping.IdleConnTimeout = false, c.Connections, 30*time.Second
@@ -198,32 +197,23 @@ func roots(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// ReadSecrets reads the keys from a file: secrets such as whsec_…, each in a line, the newest
-// first. Empty lines and those that begin with # do not count. Its error is a *reset.Misset and repeats nothing of the file.
-func ReadSecrets(file string) (keys [][]byte, err error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, misset("secrets_file", "name a file that this process may read", "%w", err)
-	}
-	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, mostSecretsFile+1))
-	if err != nil || len(text) > mostSecretsFile {
-		return nil, misset("secrets_file", "name a file with one to four secrets, each in a line", "it cannot be read, or has more than %d bytes", mostSecretsFile)
-	}
-	n := 0
-	for line := range strings.Lines(string(text)) {
-		n++
-		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+// ParseSecrets reads the keys from a text: secrets such as whsec_…, with commas or white space between, the newest
+// first. Lines that begin with # do not count. Its error is a *reset.Misset and repeats nothing of the text.
+func ParseSecrets(text string) (keys [][]byte, err error) {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
 			continue
 		}
-		key, err := callout.ParseSecret(line)
-		if err != nil {
-			return nil, misset("secrets_file", makeOne, "line %d %w", n, err)
+		for secret := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+			key, err := callout.ParseSecret(secret)
+			if err != nil {
+				return nil, misset("secrets", makeOne, "number %d %w", len(keys)+1, err)
+			}
+			keys = append(keys, key)
 		}
-		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, misset("secrets_file", makeOne, "it has no secret")
+		return nil, misset("secrets", makeOne, "there is none")
 	}
 	return keys, nil
 }

@@ -57,9 +57,9 @@ func TestWhatAnswersMean(t *testing.T) {
 		{303, "Location: /login", `{"changed":true}`, unknown, "url"},
 
 		{400, "", ``, unchanged, "url"},
-		{401, "", `no`, unchanged, "secrets_file"},
-		{401, "Date: Mon, 23 Nov 2026 12:07:00 GMT", `no`, unchanged, "secrets_file"},
-		{403, "", ``, unchanged, "secrets_file"},
+		{401, "", `no`, unchanged, "secrets"},
+		{401, "Date: Mon, 23 Nov 2026 12:07:00 GMT", `no`, unchanged, "secrets"},
+		{403, "", ``, unchanged, "secrets"},
 		{404, "", ``, unchanged, "url"},
 		{404, "Content-Type: text/html", `{"changed":false}`, unchanged, "url"},
 		{405, "", ``, unchanged, "url"},
@@ -126,7 +126,7 @@ func TestWhatAnswersMean(t *testing.T) {
 			names(t, what, err, c.setting, `is 200 without {"changed": true}`)
 		}
 		if strings.Contains(c.headers, "Date") {
-			names(t, what, err, "secrets_file", "its clock is 7m0s away", "set the clocks right")
+			names(t, what, err, "secrets", "its clock is 7m0s away", "set the clocks right")
 		}
 	}
 	gone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/certs/certtest"
+	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/reset"
+)
+
+// loadText reads a configuration file.
+func loadText(t *testing.T, text string) (*config.Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sparekey.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return config.Load(config.Source{File: path})
+}
+
+// made makes the directories of a configuration.
+func made(t *testing.T, cfg *config.Config) (*directories, error) {
+	t.Helper()
+	hasher, err := newHasher(cfg, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newDirectories(cfg, hasher, time.Now, slog.New(slog.DiscardHandler))
+}
+
+// TestSamplesOfDirectories: every sample of docs/directories.md is one that Sparekey starts with.
+func TestSamplesOfDirectories(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "directories.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := t.TempDir()
+	secret := []byte("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+	samples := 0
+	for _, found := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```").FindAllStringSubmatch(string(guide), -1) {
+		text := strings.ReplaceAll(found[1], "/etc/sparekey/", files+"/")
+		text = strings.ReplaceAll(text, "secrets_file: shop-secrets", "secrets_file: "+files+"/shop-secrets")
+		for _, file := range regexp.MustCompile(`_file: (\S+)`).FindAllStringSubmatch(text, -1) {
+			contents := secret
+			if strings.HasSuffix(file[1], ".pem") {
+				contents = certtest.New(t).PEM()
+			}
+			if err := os.WriteFile(file[1], contents, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cfg, err := loadText(t, text)
+		if err != nil {
+			t.Errorf("%v\n%s", err, found[1])
+			continue
+		}
+		d, err := made(t, cfg)
+		if err != nil {
+			t.Errorf("%v\n%s", err, found[1])
+			continue
+		}
+		samples += len(d.made)
+		if err := d.close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if samples < 8 {
+		t.Errorf("only %d directories are in the samples", samples)
+	}
+}
+
+// TestMissetDirectories: what is wrong with a directory's settings is told by their names, all at once, and without secrets.
+func TestMissetDirectories(t *testing.T) {
+	t.Parallel()
+	cfg, err := loadText(t, `
+directories:
+  crm: {type: sql, url: "oracle://sparekey:opensesame@db.example.com/crm", hash: md5}
+  shop: {type: webhook, url: "http://shop.example.com/x", secrets: whsec_opensesame}
+  corp: {type: ldap, servers: ["ldap://ldap.example.com"], base: nonsense, ca_file: /nowhere.pem}
+  wiki: {type: sql, url: "sqlite:/nowhere.db", hash: bcrypt}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := made(t, cfg)
+	if err == nil {
+		t.Fatal(d.close())
+	}
+	text := err.Error()
+	for _, words := range []string{
+		"directories.crm.hash does not fit: there is no format of that name", "directories.shop.secrets does not fit",
+		"directories.corp.ca_file does not fit", "directories.wiki.table does not fit",
+	} {
+		if !strings.Contains(text, words) {
+			t.Errorf("it does not say %q:\n%s", words, text)
+		}
+	}
+	if strings.Contains(text, "opensesame") {
+		t.Errorf("it tells a secret:\n%s", text)
+	}
+	if code := report(io.Discard, err); code != exitUsage {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestAloneTheBuiltInOneStaysAsItIs: without other directories nothing stands between, so looking stays one look.
+func TestAloneTheBuiltInOneStaysAsItIs(t *testing.T) {
+	t.Parallel()
+	cfg, err := loadText(t, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := made(t, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	people, err := d.whole(nil)
+	if _, ok := people.(reset.Finder); !ok || err != nil {
+		t.Errorf("it is a %T, %v", people, err)
+	}
+}
