@@ -25,6 +25,10 @@ func TestNewNamesEveryFault(t *testing.T) {
 		{"no URL", func(c *Config) { c.URL = "postgres://u:canary%zz@h/db" }, []string{"it is no URL", "url: "}},
 		{"no host", func(c *Config) { c.URL = "postgres:///app" }, []string{"names no host"}},
 		{"a socket", func(c *Config) { c.URL = "postgres://u@/app?host=/run/postgresql" }, nil},
+		{"two hosts", func(c *Config) {
+			c.URL = "postgres://u@a.example.com:5432,b.example.com:5433/app?target_session_attrs=read-write"
+		}, nil},
+		{"two hosts, one of them in the clear", func(c *Config) { c.URL = "postgres://u@localhost:5432,b.example.com:5433/app?sslmode=disable" }, []string{"in the clear"}},
 		{"no database", func(c *Config) { c.URL = "postgres://h" }, []string{"names no database"}},
 		{"two passwords", func(c *Config) { c.URL, c.Password = "postgres://u:canary@h/db", "canary" }, []string{"both have a password"}},
 		{"an unknown sslmode", func(c *Config) { c.URL = pg + "?sslmode=require" }, []string{"write sslmode=verify-full"}},

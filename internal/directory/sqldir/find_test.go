@@ -160,13 +160,12 @@ func TestFullStatements(t *testing.T) {
 			w.grant(t, rights)
 		}
 		const from = "SELECT p.nr AS ID, a.address AS email, p.state <> 'active' AS disabled, m.org AS account FROM people p JOIN addresses a ON a.person = p.nr LEFT JOIN members m ON m.person = p.nr "
-		whole := map[*dialect]string{postgresDialect: "CAST(:id AS INTEGER)", mysqlDialect: ":id", sqliteDialect: "CAST(:id AS INTEGER)"}[w.dialect]
 		c := Config{URL: w.url, Hasher: hasher(t, "ssha512"), Now: now, Statements: Statements{
 			Find:        from + "WHERE lower(a.address) IN (:address, :address_unicode) -- :id is not meant here",
-			FindByID:    from + "WHERE p.nr = " + whole,
-			Accounts:    "SELECT 'Initech' FROM people WHERE nr = " + whole,
-			Set:         "UPDATE people SET pw = :hash, at_ms = :now_unix_ms WHERE nr = " + whole + ";",
-			EndSessions: "DELETE FROM tokens WHERE person = " + whole + " OR mail = :email",
+			FindByID:    from + "WHERE p.nr = :id",
+			Accounts:    "SELECT 'Initech' FROM people WHERE nr = :id",
+			Set:         "UPDATE people SET pw = :hash, at_ms = :now_unix_ms WHERE nr = :id;",
+			EndSessions: "DELETE FROM tokens WHERE person = :id OR mail = :email",
 		}}
 		d := open(t, c)
 		u, err := d.UserByAddress(t.Context(), address(t, "ada@example.test"))

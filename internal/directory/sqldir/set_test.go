@@ -287,6 +287,42 @@ func (w *world) settled(t *testing.T, changed bool) {
 	}
 }
 
+// A pooler between that knows no prepared statements is told to the driver in the URL.
+func TestWithoutPreparedStatements(t *testing.T) {
+	t.Parallel()
+	w := newPostgres(t)
+	w.users(t)
+	w.add(t, "ada@example.test", "old")
+	c := w.config(t)
+	c.URL += "?default_query_exec_mode=cache_describe"
+	c.Connections = 1
+	d := open(t, c)
+	u, err := d.UserByAddress(t.Context(), address(t, "ada@example.test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"a new password of hers", "and another one"} {
+		if err := set(t, d, u, word); err != nil {
+			t.Error(err)
+		}
+		if !holds(t, w.hashOf(t, "ada@example.test"), word) {
+			t.Errorf("%q does not hold", word)
+		}
+	}
+	if err := d.Check(t.Context(), func(string) {}); err != nil {
+		t.Error(err)
+	}
+	err = d.db.read(t.Context(), query{text: "SELECT count(*) FROM pg_prepared_statements WHERE name <> ''"}, func(r row) error {
+		if n := r.texts[0].String; n != "0" {
+			t.Errorf("the only session has %s prepared statements", n)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // No more connections are made than are allowed, and whoever waits for one does so no longer than the deadline.
 func TestPoolIsBounded(t *testing.T) {
 	t.Parallel()
