@@ -77,6 +77,34 @@ func TestSamplesOfDirectories(t *testing.T) {
 	}
 }
 
+// TestSamplesAreThoseThatWereRun: what the tests of connectors run against real servers stands in docs/directories.md word for word.
+func TestSamplesAreThoseThatWereRun(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "directories.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := 0
+	for _, pattern := range []string{"sqldir/testdata/samples/*", "ldapdir/testdata/*.ldif"} {
+		files, err := filepath.Glob(filepath.Join("..", "..", "internal", "directory", filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if run++; !strings.Contains(string(guide), "\n"+strings.TrimSpace(string(text))+"\n```") {
+				t.Errorf("%s is not in docs/directories.md", file)
+			}
+		}
+	}
+	if run < 7 {
+		t.Errorf("only %d samples were found", run)
+	}
+}
+
 // TestMissetDirectories: what is wrong with a directory's settings is told by their names, all at once, and without secrets.
 func TestMissetDirectories(t *testing.T) {
 	t.Parallel()

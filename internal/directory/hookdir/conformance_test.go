@@ -2,7 +2,6 @@ package hookdir_test
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/sparekey/sparekey/internal/directory/directorytest"
 	"github.com/sparekey/sparekey/internal/directory/hookdir"
 	"github.com/sparekey/sparekey/internal/directory/hookdir/hooktest"
-	"github.com/sparekey/sparekey/internal/reset"
 )
 
 // TestConformance runs the suite against the reference applications, each a process of its own behind toxiproxy.
@@ -67,9 +65,6 @@ func fixture(t *testing.T, p hooktest.Program) directorytest.Fixture {
 	held(t, d)
 	return directorytest.Fixture{
 		Directory: d,
-		Update: func(context.Context, func(reset.Tx) error) error {
-			return errors.New("a directory that is distant has no part in transactions")
-		},
 		Add: func(t *testing.T, u directorytest.User) {
 			must(t, app.AddAll(hooktest.User{Email: u.Email, Name: u.Name, Password: u.Password}))
 		},

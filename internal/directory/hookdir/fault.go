@@ -64,10 +64,10 @@ func (d *Directory) status(a answer) error {
 	case a.status >= 300 && a.status < 400:
 		m.Fix = "set it to where the application redirects; redirects are not followed"
 	case a.status == http.StatusUnauthorized && (a.skew > skewMost || a.skew < -skewMost):
-		m.Setting, m.Fix = "secrets_file", "set the clocks right first, of this machine and the application's"
+		m.Setting, m.Fix = "secrets", "set the clocks right first, of this machine and the application's"
 		m.Cause = fmt.Errorf("%w, and its clock is %v away from ours", problem, a.skew.Abs().Round(10*time.Second)) // Date has whole seconds
 	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
-		m.Setting, m.Fix = "secrets_file", "does the application verify with one of these secrets, may that change passwords, and is its clock right?"
+		m.Setting, m.Fix = "secrets", "does the application verify with one of these secrets, may that change passwords, and is its clock right?"
 	case a.status == http.StatusNotFound, a.status == http.StatusMethodNotAllowed:
 		m.Fix = "is its path right? The application has to take POST there, at /find, /set and /health"
 	case a.status >= 200 && a.status < 300:

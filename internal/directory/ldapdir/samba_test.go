@@ -73,7 +73,6 @@ func (b *branch) dn(t *testing.T, email string) string {
 func (b *branch) fixture(p *toxiproxy.Proxy) directorytest.Fixture {
 	return directorytest.Fixture{
 		Directory: b.directory,
-		Update:    noTransaction,
 		MaxBytes:  512, // 256 UTF-16 code units, of four bytes each pair
 		Add:       func(t *testing.T, user directorytest.User) { b.add(t, user.Email, user.Name, user.Password) },
 		Verify: func(t *testing.T, email, password string) bool {

@@ -2,7 +2,6 @@ package ldapdir_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -130,7 +129,6 @@ func address(t testing.TB, s string) reset.Address {
 func (u *unit) fixture(p *toxiproxy.Proxy) directorytest.Fixture {
 	return directorytest.Fixture{
 		Directory: u.directory,
-		Update:    noTransaction,
 		Add: func(t *testing.T, user directorytest.User) {
 			u.add(t, user.Email, user.Name, user.Password)
 		},
@@ -154,10 +152,6 @@ func (u *unit) fixture(p *toxiproxy.Proxy) directorytest.Fixture {
 		Stall:         func(t *testing.T) func() { return stall(t, p) },
 		Forbid:        func(t *testing.T) { u.server.Allow(t, u.config.BindDN, false) },
 	}
-}
-
-func noTransaction(context.Context, func(reset.Tx) error) error {
-	return errors.New("a directory of its own has no part in the store's transactions")
 }
 
 // proxied puts toxiproxy in front of a server and answers where it listens.
