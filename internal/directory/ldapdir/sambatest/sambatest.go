@@ -22,7 +22,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unicode/utf16"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -40,9 +39,10 @@ const (
 	Service         = "sparekey@example.test"
 	ServicePassword = "A service's own 1" //nolint:gosec // of a domain that ends with the test
 
-	admin = "EXAMPLE\\Administrator"
+	// Administrator may do all.
+	Administrator = "EXAMPLE\\Administrator"
 	// The domain listens on loopback alone and holds what tests put there.
-	adminPassword = "Tester's own 1" //nolint:gosec // of a domain that ends with the test
+	AdministratorPassword = "Tester's own 1" //nolint:gosec // of a domain that ends with the test
 
 	packages = "samba-ad-dc samba-ad-provision"
 	patience = 2 * time.Minute
@@ -61,23 +61,40 @@ type Server struct {
 // Start makes a domain, which takes some seconds, and starts it. The caller ends it with Close.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{authority: certtest.New(t)}
-	defer func() {
-		if t.Failed() {
-			_ = s.Close()
-		}
-	}()
-	must(t, s.prepare(t))
-	must(t, s.daemon.Start())
-	s.seed(t)
+	s, err := StartIn("")
+	must(t, err)
 	return s
 }
 
-func (s *Server) prepare(t testing.TB) (err error) {
+// StartIn is Start where there is no test, with the folder in which the temporary one is made; empty: the usual one.
+func StartIn(parent string) (s *Server, err error) {
+	s = &Server{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+			s = nil
+		}
+	}()
+	if err := s.prepare(parent); err != nil {
+		return s, err
+	}
+	if err := s.daemon.Start(); err != nil {
+		return s, err
+	}
+	return s, s.seed()
+}
+
+func (s *Server) prepare(parent string) (err error) {
 	if s.host, err = freeHost(); err != nil {
 		return err
 	}
-	if s.dir, err = os.MkdirTemp("", "sparekey-samba-"); err != nil { //nolint:usetesting // the server may outlive the test that starts it
+	if s.dir, err = os.MkdirTemp(parent, "sparekey-samba-"); err != nil {
+		return err
+	}
+	if s.authority, err = certtest.Make(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.AuthorityFile(), s.authority.PEM(), 0o600); err != nil {
 		return err
 	}
 	for _, dir := range []string{"private", "state", "cache", "ncalrpc", "etc"} {
@@ -86,16 +103,15 @@ func (s *Server) prepare(t testing.TB) (err error) {
 		}
 	}
 	s.conf = filepath.Join(s.dir, "etc", "smb.conf")
-	certificate, key := s.authority.Good(t, s.host, "127.0.0.1").Write(t, s.dir)
-	authority := filepath.Join(s.dir, "authority.pem")
-	if err := os.WriteFile(authority, s.authority.PEM(), 0o600); err != nil {
+	certificate, key, err := s.authority.WriteGood(s.dir, s.host, "127.0.0.1")
+	if err != nil {
 		return err
 	}
-	conf := strings.NewReplacer("DIR", s.dir, "HOST", s.host, "CERTIFICATE", certificate, "KEY", key, "AUTHORITY", authority).Replace(settings)
+	conf := strings.NewReplacer("DIR", s.dir, "HOST", s.host, "CERTIFICATE", certificate, "KEY", key, "AUTHORITY", s.AuthorityFile()).Replace(settings)
 	if err := os.WriteFile(s.conf, []byte(conf), 0o600); err != nil {
 		return err
 	}
-	if err := s.tool("domain", "provision", "--realm=EXAMPLE.TEST", "--domain=EXAMPLE", "--adminpass="+adminPassword,
+	if err := s.tool("domain", "provision", "--realm=EXAMPLE.TEST", "--domain=EXAMPLE", "--adminpass="+AdministratorPassword,
 		"--server-role=dc", "--dns-backend=NONE", "--host-name=dc1", "--host-ip="+s.host); err != nil {
 		return err
 	}
@@ -178,22 +194,34 @@ const (
 )
 
 // seed adds what every domain has. The domain asks for little of passwords; what asks for more is a policy of a test's own.
-func (s *Server) seed(t testing.TB) {
-	t.Helper()
-	root := s.Admin(t)
+func (s *Server) seed() error {
+	root, err := s.Dial()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
 	m := ldap.NewModifyRequest(Base, nil)
 	m.Replace("minPwdLength", []string{"4"})
 	m.Replace("pwdProperties", []string{"0"})
-	must(t, root.Modify(m))
-	add(t, root, People, map[string][]string{"objectClass": {"organizationalUnit"}})
-	service := s.user(t, "CN=Users,"+Base, "sparekey", map[string][]string{}, ServicePassword)
-	s.serviceSID = s.sid(t, service)
+	if err := root.Modify(m); err != nil {
+		return err
+	}
+	if err := AddEntry(root, People, map[string][]string{"objectClass": {"organizationalUnit"}}); err != nil {
+		return err
+	}
+	service, err := AddUser(root, "CN=Users,"+Base, "sparekey", nil, ServicePassword)
+	if err != nil {
+		return err
+	}
+	if s.serviceSID, err = sid(root, service); err != nil {
+		return err
+	}
 	var aces strings.Builder
 	fmt.Fprintf(&aces, "(OA;CIIO;CR;%s;%s;%s)", resetRight, classUser, s.serviceSID)
 	for _, attribute := range []string{lockoutTime, lastSet} {
 		fmt.Fprintf(&aces, "(OA;CIIO;RPWP;%s;%s;%s)", attribute, classUser, s.serviceSID)
 	}
-	must(t, s.access(People, aces.String()))
+	return s.access(People, aces.String())
 }
 
 // access adds entries to the access control list of an object.
@@ -208,22 +236,25 @@ func (s *Server) Forbid(t testing.TB, dn string) {
 }
 
 // sid is the security identifier of an object (MS-DTYP 2.4.2).
-func (s *Server) sid(t testing.TB, dn string) string {
-	t.Helper()
-	r, err := s.Admin(t).Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", []string{"objectSid"}, nil))
-	must(t, err)
+func sid(conn *ldap.Conn, dn string) (string, error) {
+	r, err := conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", []string{"objectSid"}, nil))
+	if err != nil {
+		return "", err
+	}
 	b := r.Entries[0].GetRawAttributeValue("objectSid")
 	if len(b) < 8 {
-		t.Fatalf("the SID of %s has %d bytes", dn, len(b))
+		return "", fmt.Errorf("the SID of %s has %d bytes", dn, len(b))
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "S-%d-%d", b[0], binary.BigEndian.Uint64(append([]byte{0, 0}, b[2:8]...)))
 	for rest := bytes.NewReader(b[8:]); rest.Len() >= 4; {
 		var n uint32
-		must(t, binary.Read(rest, binary.LittleEndian, &n))
+		if err := binary.Read(rest, binary.LittleEndian, &n); err != nil {
+			return "", err
+		}
 		fmt.Fprintf(&text, "-%d", n)
 	}
-	return text.String()
+	return text.String(), nil
 }
 
 // Address is where it takes connections with TLS.
@@ -234,6 +265,9 @@ func (s *Server) PlainAddress() string { return net.JoinHostPort(s.host, "389") 
 
 // Authority signs its certificate.
 func (s *Server) Authority() *x509.CertPool { return s.authority.Pool() }
+
+// AuthorityFile is a PEM file with it, there as long as the server.
+func (s *Server) AuthorityFile() string { return filepath.Join(s.dir, "authority.pem") }
 
 // Crash ends the server and starts it again. It may be called from any goroutine.
 func (s *Server) Crash() error {
@@ -263,21 +297,33 @@ func (s *Server) Close() error {
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
-// Admin connects as who may do all.
+// Admin connects as Administrator, until the test ends.
 func (s *Server) Admin(t testing.TB) *ldap.Conn {
 	t.Helper()
-	conn := s.dial(t)
+	conn, err := s.Dial()
+	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	must(t, conn.Bind(admin, adminPassword))
 	return conn
 }
 
-func (s *Server) dial(t testing.TB) *ldap.Conn {
-	t.Helper()
+// Dial is Admin where there is no test. Whoever calls it closes the connection.
+func (s *Server) Dial() (*ldap.Conn, error) {
+	conn, err := s.dial()
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Bind(Administrator, AdministratorPassword); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func (s *Server) dial() (*ldap.Conn, error) {
 	conn, err := ldap.DialURL("ldaps://"+s.Address(), ldap.DialWithTLSConfig(&tls.Config{RootCAs: s.Authority(), MinVersion: tls.VersionTLS12}))
-	must(t, err)
-	conn.SetTimeout(time.Minute)
-	return conn
+	if err == nil {
+		conn.SetTimeout(time.Minute)
+	}
+	return conn, err
 }
 
 // Binds reports whether a password is a user's.
@@ -286,98 +332,12 @@ func (s *Server) Binds(t testing.TB, dn, password string) bool {
 	if password == "" {
 		return false // that would be an anonymous bind
 	}
-	conn := s.dial(t)
+	conn, err := s.dial()
+	must(t, err)
 	defer func() { _ = conn.Close() }()
-	err := conn.Bind(dn, password)
+	err = conn.Bind(dn, password)
 	if err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials) {
 		t.Fatal(err)
 	}
 	return err == nil
-}
-
-// Unit adds a folder for users below People.
-func (s *Server) Unit(t testing.TB) (dn string) {
-	t.Helper()
-	dn = fmt.Sprintf("OU=unit%d,%s", s.units.Add(1), People)
-	add(t, s.Admin(t), dn, map[string][]string{"objectClass": {"organizationalUnit"}})
-	return dn
-}
-
-// User adds a user who may log in, with a password or none, and returns the DN. The login name is the one that is answered by Login.
-func (s *Server) User(t testing.TB, unit string, attributes map[string][]string, password string) (dn string) {
-	t.Helper()
-	return s.user(t, unit, fmt.Sprintf("user%d", s.made.Add(1)), attributes, password)
-}
-
-func (s *Server) user(t testing.TB, unit, login string, attributes map[string][]string, password string) (dn string) {
-	t.Helper()
-	const normal, none = "512", "544" // 544: a password is not required (MS-ADTS 2.2.16)
-	dn = "CN=" + login + "," + unit
-	values := map[string][]string{
-		"objectClass": {"user"}, "sAMAccountName": {login}, "userPrincipalName": {login + "@example.test"}, "userAccountControl": {none},
-	}
-	if password != "" {
-		values["userAccountControl"] = []string{normal}
-		values["unicodePwd"] = []string{Quoted(password)}
-	}
-	for name, list := range attributes {
-		values[name] = list
-	}
-	add(t, s.Admin(t), dn, values)
-	return dn
-}
-
-// Policy adds a policy for one user (msDS-PasswordSettings), with values in place of those that ask for nothing, and returns its DN.
-func (s *Server) Policy(t testing.TB, user string, attributes map[string][]string) (dn string) {
-	t.Helper()
-	name := fmt.Sprintf("policy%d", s.made.Add(1))
-	values := map[string][]string{
-		"objectClass": {"msDS-PasswordSettings"}, "msDS-PasswordSettingsPrecedence": {"1"}, "msDS-PasswordReversibleEncryptionEnabled": {"FALSE"},
-		"msDS-PasswordHistoryLength": {"0"}, "msDS-PasswordComplexityEnabled": {"FALSE"}, "msDS-MinimumPasswordLength": {"0"},
-		"msDS-MinimumPasswordAge": {"0"}, "msDS-MaximumPasswordAge": {"-9223372036854775808"}, "msDS-LockoutThreshold": {"0"},
-		"msDS-LockoutObservationWindow": {"-18000000000"}, "msDS-LockoutDuration": {"-18000000000"}, "msDS-PSOAppliesTo": {user},
-	}
-	for name, list := range attributes {
-		values[name] = list
-	}
-	dn = "CN=" + name + "," + Settings
-	add(t, s.Admin(t), dn, values)
-	return dn
-}
-
-// AllowReading lets the service read an object.
-func (s *Server) AllowReading(t testing.TB, dn string) {
-	t.Helper()
-	must(t, s.access(dn, fmt.Sprintf("(A;;RP;;;%s)", s.serviceSID)))
-}
-
-// Replace gives an attribute other values.
-func (s *Server) Replace(t testing.TB, dn, attribute string, values ...string) {
-	t.Helper()
-	m := ldap.NewModifyRequest(dn, nil)
-	m.Replace(attribute, values)
-	must(t, s.Admin(t).Modify(m))
-}
-
-// Quoted is a password as unicodePwd takes it.
-func Quoted(password string) string {
-	var b bytes.Buffer
-	_ = binary.Write(&b, binary.LittleEndian, utf16.Encode([]rune(`"`+password+`"`)))
-	return b.String()
-}
-
-func add(t testing.TB, conn *ldap.Conn, dn string, attributes map[string][]string) {
-	t.Helper()
-	r := ldap.NewAddRequest(dn, nil)
-	for name, values := range attributes {
-		r.Attribute(name, values)
-	}
-	must(t, conn.Add(r))
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

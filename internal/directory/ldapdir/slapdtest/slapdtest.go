@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,9 +29,11 @@ const (
 	Writers  = "cn=resetters," + Base   // whose members may set passwords
 	Policies = "ou=policies," + Base    // for policies of ppolicy
 	Default  = "cn=default," + Policies // the policy of whoever has none of their own: it asks for nothing
-	rootDN   = "cn=root," + Base
+
+	// Root may do all; passwords that it sets are beyond any policy.
+	RootDN = "cn=root," + Base
 	// The servers listen on loopback alone and hold what tests put there.
-	rootPassword = "tester's own"
+	RootPassword = "tester's own"
 )
 
 // Options are what a server has besides.
@@ -73,18 +74,27 @@ type Server struct {
 // Start makes a server in a temporary folder and starts it. The caller ends it with Close.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{authority: certtest.New(t)}
+	s, err := StartIn("", o)
+	must(t, err)
+	return s
+}
+
+// StartIn is Start where there is no test, with the folder in which the temporary one is made; empty: the usual one.
+func StartIn(parent string, o Options) (s *Server, err error) {
+	s = &Server{}
 	defer func() {
-		if t.Failed() {
-			_ = s.Close()
+		if err != nil {
+			err = errors.Join(err, s.Close())
+			s = nil
 		}
 	}()
-	must(t, s.prepare(t, o))
-	if err := s.daemon.Start(); err != nil {
-		t.Fatal(err)
+	if err := s.prepare(parent, o); err != nil {
+		return s, err
 	}
-	s.seed(t, o)
-	return s
+	if err := s.daemon.Start(); err != nil {
+		return s, err
+	}
+	return s, s.seed(o)
 }
 
 // New is Start for one test.
@@ -95,8 +105,14 @@ func New(t testing.TB, o Options) *Server {
 	return s
 }
 
-func (s *Server) prepare(t testing.TB, o Options) (err error) {
-	if s.dir, err = os.MkdirTemp("", "sparekey-slapd-"); err != nil { //nolint:usetesting // the server may outlive the test that starts it
+func (s *Server) prepare(parent string, o Options) (err error) {
+	if s.dir, err = os.MkdirTemp(parent, "sparekey-slapd-"); err != nil {
+		return err
+	}
+	if s.authority, err = certtest.Make(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.AuthorityFile(), s.authority.PEM(), 0o600); err != nil {
 		return err
 	}
 	if s.port, err = daemontest.FreePort(); err != nil {
@@ -115,7 +131,10 @@ func (s *Server) prepare(t testing.TB, o Options) (err error) {
 	if o.NoPolicy {
 		overlay = ""
 	}
-	certificate, key := s.authority.Good(t, o.Names...).Write(t, s.dir)
+	certificate, key, err := s.authority.WriteGood(s.dir, o.Names...)
+	if err != nil {
+		return err
+	}
 	database := filepath.Join(s.dir, "database")
 	if err := os.Mkdir(database, 0o700); err != nil {
 		return err
@@ -123,7 +142,7 @@ func (s *Server) prepare(t testing.TB, o Options) (err error) {
 	identity, listeners := "TLSCertificateFile "+certificate+"\nTLSCertificateKeyFile "+key, fmt.Sprintf("ldap://%s ldaps://%s", s.Address(), s.SecureAddress())
 	configuration := ""
 	if o.Config {
-		configuration = "database config\nrootpw \"" + rootPassword + "\""
+		configuration = "database config\nrootpw \"" + RootPassword + "\""
 	}
 	sync := "dbnosync"
 	if o.Durable {
@@ -136,7 +155,7 @@ func (s *Server) prepare(t testing.TB, o Options) (err error) {
 		"include /etc/ldap/schema/core.schema", "include /etc/ldap/schema/cosine.schema", "include /etc/ldap/schema/inetorgperson.schema",
 		"pidfile " + filepath.Join(s.dir, "pid"), "modulepath /usr/lib/ldap", "moduleload back_mdb", "moduleload ppolicy", "moduleload pw-sha2",
 		identity, "disallow bind_anon", "threads 4",
-		configuration, "database mdb", "suffix " + Base, "rootdn " + rootDN, "rootpw \"" + rootPassword + "\"", "directory " + database,
+		configuration, "database mdb", "suffix " + Base, "rootdn " + RootDN, "rootpw \"" + RootPassword + "\"", "directory " + database,
 		sync, "maxsize 67108864", "index objectClass,mail,entryUUID eq", o.Database, overlay, o.Access,
 	}
 	conf := filepath.Join(s.dir, "slapd.conf")
@@ -149,16 +168,27 @@ func (s *Server) prepare(t testing.TB, o Options) (err error) {
 }
 
 // seed adds what every server has.
-func (s *Server) seed(t testing.TB, o Options) {
-	t.Helper()
-	root := s.Root(t)
-	Add(t, root, Base, "objectClass", "domain", "dc", "example")
-	Add(t, root, Services, "objectClass", "organizationalUnit")
-	Add(t, root, Policies, "objectClass", "organizationalUnit")
-	Add(t, root, Writers, "objectClass", "groupOfNames", "member", rootDN) // a group has a member (RFC 4519, 3.5)
-	if !o.NoPolicy {
-		s.Policy(t, Default)
+func (s *Server) seed(o Options) error {
+	root, err := s.Dial()
+	if err != nil {
+		return err
 	}
+	defer func() { _ = root.Close() }()
+	entries := [][]string{
+		{Base, "objectClass", "domain", "dc", "example"},
+		{Services, "objectClass", "organizationalUnit"},
+		{Policies, "objectClass", "organizationalUnit"},
+		{Writers, "objectClass", "groupOfNames", "member", RootDN}, // a group has a member (RFC 4519, 3.5)
+	}
+	if !o.NoPolicy {
+		entries = append(entries, append([]string{Default}, policy...))
+	}
+	for _, e := range entries {
+		if err := AddEntry(root, e[0], e[1:]...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Stop ends the server: SIGINT in good order, SIGKILL as a crash.
@@ -206,6 +236,9 @@ func (s *Server) Close() error {
 	if s.daemon != nil {
 		err = s.daemon.Stop(syscall.SIGINT)
 	}
+	if s.dir == "" {
+		return err
+	}
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
@@ -217,6 +250,9 @@ func (s *Server) SecureAddress() string { return "127.0.0.1:" + strconv.Itoa(s.t
 
 // Authority signs its certificate.
 func (s *Server) Authority() *x509.CertPool { return s.authority.Pool() }
+
+// AuthorityFile is a PEM file with it, there as long as the server.
+func (s *Server) AuthorityFile() string { return filepath.Join(s.dir, "authority.pem") }
 
 // Pool is the authorities of this and of other servers.
 func (s *Server) Pool(t testing.TB, others ...*Server) *x509.CertPool {
@@ -230,33 +266,47 @@ func (s *Server) Pool(t testing.TB, others ...*Server) *x509.CertPool {
 	return pool
 }
 
-// Root connects as who may do all; passwords that it sets are beyond any policy.
+// Root connects as RootDN, until the test ends.
 func (s *Server) Root(t testing.TB) *ldap.Conn {
 	t.Helper()
-	return s.As(t, rootDN, rootPassword)
+	return s.As(t, RootDN, RootPassword)
 }
+
+// Dial is Root where there is no test. Whoever calls it closes the connection.
+func (s *Server) Dial() (*ldap.Conn, error) { return s.dialAs(RootDN, RootPassword) }
 
 // ConfigRoot connects as who may change the configuration; see Options.
 func (s *Server) ConfigRoot(t testing.TB) *ldap.Conn {
 	t.Helper()
-	return s.As(t, "cn=config", rootPassword)
+	return s.As(t, "cn=config", RootPassword)
 }
 
 // As connects as somebody.
 func (s *Server) As(t testing.TB, dn, password string) *ldap.Conn {
 	t.Helper()
-	conn := s.dial(t)
+	conn, err := s.dialAs(dn, password)
+	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	must(t, conn.Bind(dn, password))
 	return conn
 }
 
-func (s *Server) dial(t testing.TB) *ldap.Conn {
-	t.Helper()
+func (s *Server) dialAs(dn, password string) (*ldap.Conn, error) {
+	conn, err := s.dial()
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Bind(dn, password); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func (s *Server) dial() (*ldap.Conn, error) {
 	conn, err := ldap.DialURL("ldap://" + s.Address())
-	must(t, err)
-	conn.SetTimeout(time.Minute)
-	return conn
+	if err == nil {
+		conn.SetTimeout(time.Minute)
+	}
+	return conn, err
 }
 
 // Binds reports whether a password is an entry's.
@@ -265,80 +315,12 @@ func (s *Server) Binds(t testing.TB, dn, password string) bool {
 	if password == "" {
 		return false // that would be an anonymous bind
 	}
-	conn := s.dial(t)
+	conn, err := s.dial()
+	must(t, err)
 	defer func() { _ = conn.Close() }()
-	err := conn.Bind(dn, password)
+	err = conn.Bind(dn, password)
 	if err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials) {
 		t.Fatal(err)
 	}
 	return err == nil
-}
-
-// Service adds a service and returns its DN and password; if it writes, it may set passwords.
-func (s *Server) Service(t testing.TB, writes bool) (dn, password string) {
-	t.Helper()
-	root := s.Root(t)
-	dn, password = fmt.Sprintf("cn=service%d,%s", s.made.Add(1), Services), "a service's own"
-	Add(t, root, dn, "objectClass", "organizationalRole", "objectClass", "simpleSecurityObject", "userPassword", password)
-	if writes {
-		s.Allow(t, dn, true)
-	}
-	return dn, password
-}
-
-// Allow gives or takes the right to set passwords.
-func (s *Server) Allow(t testing.TB, dn string, allowed bool) {
-	t.Helper()
-	m := ldap.NewModifyRequest(Writers, nil)
-	if allowed {
-		m.Add("member", []string{dn})
-	} else {
-		m.Delete("member", []string{dn})
-	}
-	must(t, s.Root(t).Modify(m))
-}
-
-// Unit adds a folder for users.
-func (s *Server) Unit(t testing.TB) (dn string) {
-	t.Helper()
-	dn = fmt.Sprintf("ou=unit%d,%s", s.units.Add(1), Base)
-	Add(t, s.Root(t), dn, "objectClass", "organizationalUnit")
-	return dn
-}
-
-// Policy adds a policy, with pairs of attributes and values.
-func (s *Server) Policy(t testing.TB, dn string, pairs ...string) {
-	t.Helper()
-	Add(t, s.Root(t), dn, append([]string{"objectClass", "device", "objectClass", "pwdPolicy", "pwdAttribute", "userPassword"}, pairs...)...)
-}
-
-// Add adds an entry of pairs of attributes and values; what its own name says is added by itself.
-func Add(t testing.TB, conn *ldap.Conn, dn string, pairs ...string) {
-	t.Helper()
-	name, err := ldap.ParseDN(dn)
-	must(t, err)
-	r := ldap.NewAddRequest(dn, nil)
-	values := map[string][]string{}
-	var order []string
-	own := name.RDNs[0].Attributes[0]
-	for pair := range slices.Chunk(append(pairs, own.Type, own.Value), 2) {
-		attribute, value := pair[0], pair[1]
-		if values[attribute] == nil {
-			order = append(order, attribute)
-		}
-		if !slices.Contains(values[attribute], value) {
-			values[attribute] = append(values[attribute], value)
-		}
-	}
-	for _, attribute := range order {
-		r.Attribute(attribute, values[attribute])
-	}
-	must(t, conn.Add(r))
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

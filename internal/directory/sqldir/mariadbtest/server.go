@@ -51,12 +51,16 @@ type Server struct {
 
 // Start makes a server in a temporary folder and starts it. Settings are options of
 // mariadbd. The caller stops it with Close.
-func Start(settings ...string) (s *Server, err error) {
+func Start(settings ...string) (*Server, error) { return StartIn("", settings...) }
+
+// StartIn is Start with the folder in which the temporary one is made; empty: the usual one. Everybody has to be let into it, for
+// MariaDB does not run as root.
+func StartIn(parent string, settings ...string) (s *Server, err error) {
 	program, err := find()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "sparekey-maria-")
+	dir, err := os.MkdirTemp(parent, "sparekey-maria-")
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,26 @@
 package mariadbtest
 
 import (
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 )
 
 func TestServer(t *testing.T) {
 	t.Parallel()
-	s, err := Start()
+	parent := t.TempDir()
+	for _, dir := range []string{parent, filepath.Dir(parent)} {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := StartIn(parent)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if filepath.Dir(s.dir) != parent {
+		t.Errorf("its folder is %s, want one in %s", s.dir, parent)
 	}
 	defer func() {
 		if err := s.Close(); err != nil {

@@ -53,7 +53,8 @@ type Cluster struct {
 // of postgresql.conf. The caller stops it with Close.
 func Start(settings ...string) (*Cluster, error) { return StartIn("", settings...) }
 
-// StartIn is Start with the folder in which the temporary one is made; empty: the usual one.
+// StartIn is Start with the folder in which the temporary one is made; empty: the usual one. Everybody has to be let into it, for
+// PostgreSQL does not run as root.
 func StartIn(parent string, settings ...string) (c *Cluster, err error) {
 	bin, err := programs()
 	if err != nil {
