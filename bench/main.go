@@ -66,6 +66,7 @@ var measures = []struct {
 	{"timing", (*bench).timing},
 	{"postgres", (*bench).onPostgres},
 	{"growth", (*bench).growth},
+	{"directories", (*bench).directories},
 }
 
 func names() (list []string) {

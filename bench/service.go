@@ -105,6 +105,9 @@ func (b *bench) environ() []string {
 			env = append(env, name+"="+value)
 		}
 	}
+	if b.settings != "" {
+		env = append(env, "SPAREKEY_CONFIG="+b.settings)
+	}
 	return append(env,
 		"PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"),
 		"SPAREKEY_DATABASE="+b.database,

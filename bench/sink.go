@@ -21,9 +21,11 @@ type sink struct {
 	delay atomic.Int64 // how long each mail takes, in nanoseconds
 	// arrived, if set, is told whose mail has arrived.
 	arrived atomic.Pointer[func(to string)]
-	wg      sync.WaitGroup
-	mu      sync.Mutex
-	conns   map[net.Conn]bool
+	// linked, if set, is told whose mail had which link's id.
+	linked atomic.Pointer[func(to, id string)]
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
 }
 
 func startSink(ctx context.Context) (*sink, error) {
@@ -74,6 +76,31 @@ func (s *sink) close() {
 
 var endOfData = []byte(".\r\n")
 
+// data reads a mail to its end, and keeps it only if somebody wants it.
+func data(in *bufio.Reader, keep bool) (text []byte, err error) {
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return nil, err
+		}
+		if bytes.Equal(line, endOfData) {
+			return text, nil
+		}
+		if keep {
+			text = append(text, line...)
+		}
+	}
+}
+
+// linkID finds the id of the link in a mail; quoted-printable may have broken it (RFC 2045, 6.7).
+func linkID(mail []byte) string {
+	_, after, found := bytes.Cut(bytes.ReplaceAll(mail, []byte("=\r\n"), nil), []byte("/reset/"))
+	if !found || len(after) < 36 {
+		return ""
+	}
+	return string(after[:36])
+}
+
 func (s *sink) converse(c net.Conn) error {
 	in := bufio.NewReaderSize(c, 16<<10)
 	say := func(reply string) error {
@@ -101,14 +128,13 @@ func (s *sink) converse(c net.Conn) error {
 			if err := say("354 go on\r\n"); err != nil {
 				return err
 			}
-			for {
-				line, err := in.ReadSlice('\n')
-				if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-					return err
-				}
-				if bytes.Equal(line, endOfData) {
-					break
-				}
+			tell := s.linked.Load()
+			text, err := data(in, tell != nil)
+			if err != nil {
+				return err
+			}
+			if id := linkID(text); id != "" {
+				(*tell)(to, id)
 			}
 			if d := s.delay.Load(); d > 0 {
 				pause(context.Background(), time.Duration(d))

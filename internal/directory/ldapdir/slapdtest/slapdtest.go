@@ -42,6 +42,8 @@ type Options struct {
 	Names []string
 	// Access replaces the rules of access, in lines of slapd.conf.
 	Access string
+	// Global are further lines for the whole server.
+	Global string
 	// Database are further lines for the database.
 	Database string
 	// NoPolicy leaves out the overlay ppolicy.
@@ -154,7 +156,7 @@ func (s *Server) prepare(parent string, o Options) (err error) {
 	lines := []string{
 		"include /etc/ldap/schema/core.schema", "include /etc/ldap/schema/cosine.schema", "include /etc/ldap/schema/inetorgperson.schema",
 		"pidfile " + filepath.Join(s.dir, "pid"), "modulepath /usr/lib/ldap", "moduleload back_mdb", "moduleload ppolicy", "moduleload pw-sha2",
-		identity, "disallow bind_anon", "threads 4",
+		identity, "disallow bind_anon", "threads 4", o.Global,
 		configuration, "database mdb", "suffix " + Base, "rootdn " + RootDN, "rootpw \"" + RootPassword + "\"", "directory " + database,
 		sync, "maxsize 67108864", "index objectClass,mail,entryUUID eq", o.Database, overlay, o.Access,
 	}
