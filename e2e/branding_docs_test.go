@@ -28,13 +28,18 @@ func pngOf(t *testing.T, width, height int) []byte {
 type block struct{ language, text string }
 
 // blocks are all of a guide, in its order.
-func blocks(t *testing.T, guide string) (list []block) {
+func blocks(t *testing.T, guide string) []block {
 	t.Helper()
 	text, err := os.ReadFile(guide)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, found := range regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```").FindAllStringSubmatch(string(text), -1) {
+	return blocksOf(string(text))
+}
+
+// blocksOf are all in a text.
+func blocksOf(text string) (list []block) {
+	for _, found := range regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```").FindAllStringSubmatch(text, -1) {
 		list = append(list, block{found[1], found[2]})
 	}
 	return list

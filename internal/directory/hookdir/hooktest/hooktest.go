@@ -72,8 +72,14 @@ type App struct {
 
 // Start starts a program whose users are in a folder. Whoever starts it ends it with Close.
 func (p Program) Start(folder string) (*App, error) {
-	a := &App{program: p, folder: folder, Key: make([]byte, 32), log: &journal{}}
-	_, _ = rand.Read(a.Key) // never fails
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	return p.StartWith(folder, key)
+}
+
+// StartWith is Start with the secret that calls are verified with.
+func (p Program) StartWith(folder string, key []byte) (*App, error) {
+	a := &App{program: p, folder: folder, Key: key, log: &journal{}}
 	if err := a.start(); err != nil {
 		return nil, err
 	}
