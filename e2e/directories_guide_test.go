@@ -176,6 +176,9 @@ func (r *reader) walk(t *testing.T, name string, holds func(email, password stri
 	if !holds(guidesTest, password) || holds(guidesAda, password) || strings.Contains(said, password) {
 		t.Errorf("the test user's password was not set, or is told:\n%s", said)
 	}
+	if trail := r.sh(t, "sparekey audit tail"); !strings.Contains(trail, `{"directory":"`+name+`","user":"`+name+`.`) {
+		t.Errorf("the audit trail has nothing of it:\n%s", trail)
+	}
 	r.start(t)
 	r.resets(t, guidesAda)
 	if !holds(guidesAda, password) {

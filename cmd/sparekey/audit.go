@@ -152,17 +152,17 @@ func (c *core) about(ctx context.Context, address string) (func(reset.AuditRecor
 		}
 		names = append(names, reset.AddressNames(key).Name(a))
 	}
-	id := ""
+	var ids []string
 	u, err := c.people.UserByAddress(ctx, a)
 	if err == nil {
-		id = u.ID
-		names = append(names, "user:"+id)
+		names = append(names, "user:"+u.ID)
+		ids = reset.UserIDs(u.ID) // what an operator has done was done to one of them
 	} else if !errors.Is(err, reset.ErrNoUser) {
 		return nil, err
 	}
 	return func(r reset.AuditRecord) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return r.Who == name || strings.Contains(r.Details, `"`+name+`"`) }) ||
-			id != "" && strings.Contains(r.Details, `"user":"`+id+`"`)
+			slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(r.Details, `"user":"`+id+`"`) })
 	}, nil
 }
 

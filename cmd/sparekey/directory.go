@@ -74,7 +74,8 @@ would write where. It writes nothing.
 
 With --set-test-user it sets the password of --address, read from standard input, as a
 reset would, without a link. Name somebody who is there for tests: whoever it is has
-that password from then on.`,
+that password from then on. The audit trail is told before and after; where there is
+no database yet, the command says so and goes on.`,
 		Example: `  sparekey directory check corp
   sparekey directory check corp --address ada@example.com
   sparekey directory check corp --address test@example.com --set-test-user < password`,
@@ -100,7 +101,7 @@ that password from then on.`,
 	}
 	cmd.Flags().StringVar(&address, "address", "", "find who has `ADDRESS`")
 	cmd.Flags().BoolVar(&set, "set-test-user", false, "set the password of --address to the one on standard input")
-	config.AddFlags(cmd.Flags(), "hash")
+	config.AddFlags(cmd.Flags(), "hash", "database")
 	return cmd
 }
 
@@ -149,7 +150,7 @@ func checkDirectory(ctx context.Context, c console, cfg *config.Config, name str
 	if !set {
 		return nil
 	}
-	return setTestUser(ctx, c, d, name, u)
+	return setTestUser(ctx, c, cfg, d, name, u)
 }
 
 // describe says who was found.
@@ -168,27 +169,6 @@ func describe(say func(string), u reset.User) {
 		parts = append(parts, "disabled, so no link would be mailed")
 	}
 	say(strings.Join(parts, ", "))
-}
-
-// setTestUser sets a password as a reset does.
-func setTestUser(ctx context.Context, c console, d *directories, name string, u reset.User) error {
-	secret, err := readPassword(ctx, c.stdin)
-	if err != nil {
-		return err
-	}
-	change, err := d.made[name].Prepare(ctx, u, secret, nil)
-	if err != nil {
-		return d.advise(name, err)
-	}
-	distant, ok := change.(reset.Distant)
-	if !ok {
-		return errors.New("this directory shares Sparekey's database; use sparekey user")
-	}
-	if err := distant.Set(ctx); err != nil {
-		return d.advise(name, err)
-	}
-	_, err = fmt.Fprintf(c.stdout, "ok   set the password of %s\n", visible(u.Email.Raw()))
-	return err
 }
 
 // newHasher makes what hashes, within the bounds of the configuration.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -157,10 +158,16 @@ type process struct {
 // start starts a command line, which ends with the test at the latest.
 func start(t *testing.T, environ []string, args ...string) *process {
 	t.Helper()
+	return startReading(t, strings.NewReader(""), environ, args...)
+}
+
+// startReading is start with something to read from stdin.
+func startReading(t *testing.T, stdin io.Reader, environ []string, args ...string) *process {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	p := &process{stop: cancel, ended: make(chan struct{})}
 	p.stdout.changed, p.stderr.changed = make(chan struct{}), make(chan struct{})
-	c := console{args: args, environ: environ, stdin: strings.NewReader(""), stdout: &p.stdout, stderr: &p.stderr, now: time.Now}
+	c := console{args: args, environ: environ, stdin: stdin, stdout: &p.stdout, stderr: &p.stderr, now: time.Now}
 	go func() {
 		defer close(p.ended)
 		p.code = run(ctx, c)

@@ -65,6 +65,7 @@ const (
 	ActLimitsFreed   = "admin.limits.freed"
 	ActMigrated      = "admin.database.migrated"
 	ActMoved         = "admin.database.moved"
+	ActPasswordSet   = "admin.directory.password_set" // a test user's, to see a directory change
 
 	// What the trail tells of itself.
 	ActBegun   = "audit.begun"   // a stream was begun
@@ -94,6 +95,7 @@ const (
 	EndUnsure    = "unsure"    // nobody knows whether the directory changed the password; the link is used
 	EndPartly    = "partly"    // in some of the user's directories; the details say in which
 	EndAmbiguous = "ambiguous" // several users of a directory have the address
+	EndBegun     = "begun"     // it was about to be done; another entry says how it ended, unless nobody knows
 )
 
 // Bounds of an entry, in bytes, so that nobody can fill the trail with one.

@@ -302,3 +302,17 @@ func TestAuditIsKeptForAsLongAsSaid(t *testing.T) {
 		t.Error("the log has another head")
 	}
 }
+
+// TestEndsOfSets: what an operator set is in the trail as it ended, and "unsure" unless it is certain that nothing was changed.
+func TestEndsOfSets(t *testing.T) {
+	t.Parallel()
+	for end, err := range map[string]error{
+		reset.EndOK:      nil,
+		reset.EndUnsure:  errors.New("the connection was cut"),
+		reset.EndUnknown: &reset.Unchanged{Cause: reset.ErrNoUser},
+		reset.EndPolicy:  &reset.Unchanged{Cause: reset.Refused([]reset.Refusal{{Code: "too_short", Message: "is too short"}})},
+		reset.EndBusy:    fmt.Errorf("crm: %w", &reset.Unchanged{Cause: reset.Busy("not now", time.Second, nil)}),
+	} {
+		same(t, fmt.Sprint(err), reset.EndOfSet(err), end)
+	}
+}

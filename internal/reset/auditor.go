@@ -176,3 +176,18 @@ func endOf(err error) string {
 	}
 	return EndError
 }
+
+// EndOfSet is what the trail calls the way a Distant's Set ended.
+func EndOfSet(err error) string {
+	if err == nil {
+		return EndOK
+	}
+	u, ok := errors.AsType[*Unchanged](err)
+	switch {
+	case !ok:
+		return EndUnsure
+	case errors.Is(u, ErrNoUser):
+		return EndUnknown
+	}
+	return endOf(u.Cause)
+}

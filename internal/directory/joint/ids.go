@@ -28,11 +28,16 @@ func (p *part) encode(id string) (string, error) {
 		}
 		return id, nil
 	}
+	return ID(p.Name, id)
+}
+
+// ID is the name of a user whom a directory that is not the built-in one knows by an ID of its own.
+func ID(directory, id string) (string, error) {
 	escaped := escape(id)
 	if id == "" || len(escaped) > maxID {
 		return "", errors.New("the ID of a user is empty, or longer than 255 bytes; name the directory's users by something shorter")
 	}
-	return p.Name + "." + escaped, nil
+	return directory + "." + escaped, nil
 }
 
 // decode finds the part and its own ID. The part is nil if there is none, or if nobody would have written the name like that.
