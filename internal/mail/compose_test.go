@@ -245,12 +245,12 @@ func TestTheNoticesOfChangesElsewhereSayWhatTheyMust(t *testing.T) {
 	}{
 		reset.MatterUnsure: {
 			"Example: was the password of ada@example.com changed?",
-			[]string{"could not find out whether it took effect", "try to log in with the new password", "Accounts: Analytical Engines and Notes", "If it was not you, somebody else"},
+			[]string{"could not find out whether it took effect", "the link from our email", "try to log in with the new password", "Accounts: Analytical Engines and Notes", "If it was not you, somebody else"},
 			[]string{"was changed.", "nothing to do"},
 		},
 		reset.MatterPartly: {
-			"Example: the password of ada@example.com was changed in part",
-			[]string{"was changed, but not everywhere", "Changed in: Notes and evil. test x", "Not changed yet in: Analytical Engines", "a link for the rest", "If it was not you, somebody else"},
+			"Example: the password of ada@example.com was changed in some places",
+			[]string{"was changed, but not everywhere", "Changed in: Notes and evil. test x", "Not changed yet in: Analytical Engines", "an email with a link for the rest", "If it was not you, somebody else"},
 			[]string{"Accounts:", "nothing to do", "evil.test"},
 		},
 	} {
