@@ -66,7 +66,7 @@ func (t *Templates) page(k kind, v *view) (*htmltemplate.Template, error) {
 	if len(t.folding.kept) >= mostFolded {
 		return t.pair(k, v.Lang).html, nil
 	}
-	p, _, err := t.source.pair(k, v.Lang)
+	p, err := t.source.pair(k, v.Lang)
 	if err != nil {
 		return nil, err
 	}

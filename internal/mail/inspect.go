@@ -40,7 +40,7 @@ func (t *Templates) inspect(s sample, lang string, m *Message) error {
 
 // file is what a mail is made with, and how many lines that has.
 func (t *Templates) file(k kind, lang, ext string) (name string, lines int) {
-	name, text, _, err := t.source.nearest(string(k), lang, ext)
+	name, text, err := t.source.find(string(k), lang, ext)
 	if err != nil {
 		return string(k) + ext, 1
 	}

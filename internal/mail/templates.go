@@ -137,85 +137,81 @@ type sources struct {
 	laid   map[string]string // what lies over our own, by file name
 }
 
-// find is the text of a template for a language, and what it is called in
-// errors: its path, or ours. found is false if there is none for that very language.
-func (s *sources) find(stem, lang, ext string) (name, text string, found bool, err error) {
-	if lang != "" {
-		name = stem + "." + lang + ext
-		text, found = s.laid[name]
-		return filepath.Join(s.folder, name), text, found, nil
+// find is the text of a template for a language or else for all, and what it is called in errors: its path, or ours.
+func (s *sources) find(stem, lang, ext string) (name, text string, err error) {
+	for _, name := range []string{stem + "." + lang + ext, stem + ext} {
+		if text, laid := s.laid[name]; laid {
+			return filepath.Join(s.folder, name), text, nil
+		}
 	}
-	name = stem + ext
-	if text, found = s.laid[name]; found {
-		return filepath.Join(s.folder, name), text, true, nil
-	}
-	own, err := fs.ReadFile(s.own, name)
-	return name, string(own), true, err
+	own, err := fs.ReadFile(s.own, stem+ext)
+	return stem + ext, string(own), err
 }
 
-// nearest is find for that language or else for all.
-func (s *sources) nearest(stem, lang, ext string) (name, text string, own bool, err error) {
-	name, text, found, err := s.find(stem, lang, ext)
-	if !found && err == nil {
-		name, text, _, err = s.find(stem, "", ext)
-		return name, text, false, err
+// differs says whether a kind of mail is made with something else in that language than in the others.
+func (s *sources) differs(k kind, lang string) bool {
+	for _, stem := range []string{layout, string(k)} {
+		for _, ext := range []string{".txt", ".html"} {
+			if _, laid := s.laid[stem+"."+lang+ext]; laid {
+				return true
+			}
+		}
 	}
-	return name, text, true, err
+	return false
 }
 
-// parse parses all of them.
+// parse parses all of them, each once.
 func (s *sources) parse() (*Templates, error) {
 	t := &Templates{pairs: map[kind]map[string]pair{}, source: s}
 	for _, k := range kinds {
 		t.pairs[k] = map[string]pair{}
 		for _, lang := range append([]string{""}, tags()...) {
-			p, own, err := s.pair(k, lang)
+			if lang != "" && !s.differs(k, lang) {
+				continue
+			}
+			p, err := s.pair(k, lang)
 			if err != nil {
 				return nil, err
 			}
-			if own || lang == "" {
-				t.pairs[k][lang] = p
-			}
+			t.pairs[k][lang] = p
 		}
 	}
 	return t, nil
 }
 
-// pair parses what one kind of mail is made with in a language. own says whether that differs from the other languages'.
-func (s *sources) pair(k kind, lang string) (p pair, own bool, err error) {
+// pair parses what one kind of mail is made with in a language.
+func (s *sources) pair(k kind, lang string) (p pair, err error) {
 	for _, ext := range []string{".txt", ".html"} {
-		parts, mine, err := s.parts(k, lang, ext)
+		parts, err := s.parts(k, lang, ext)
 		if err != nil {
-			return p, false, reset.AsError(err)
+			return p, reset.AsError(err)
 		}
-		own = own || mine
 		for _, part := range parts {
 			if err := p.add(ext, part.name, part.text); err != nil {
-				return p, false, templateFault(err)
+				return p, templateFault(err)
 			}
 		}
 	}
-	return p, own, nil
+	return p, nil
 }
 
 type part struct{ name, text string }
 
 // parts are the files of a mail in the order in which they are parsed: our
 // layout, of which what is laid over it may define a part anew, and the mail itself last.
-func (s *sources) parts(k kind, lang, ext string) (parts []part, own bool, err error) {
+func (s *sources) parts(k kind, lang, ext string) (parts []part, err error) {
 	text, err := fs.ReadFile(s.own, layout+ext)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	parts = append(parts, part{layout + ext, string(text)})
 	for _, name := range []string{layout + ext, layout + "." + lang + ext} {
 		if text, ok := s.laid[name]; ok {
 			parts = append(parts, part{filepath.Join(s.folder, name), text})
-			own = own || name != layout+ext
 		}
 	}
-	name, content, mine, err := s.nearest(string(k), lang, ext)
-	return append(parts, part{name, content}), own || mine, err
+	name, content, err := s.find(string(k), lang, ext)
+	return append(parts, part{name, content}), err
 }
 
 // add parses a file on top; the last is the one that is executed.
