@@ -37,8 +37,10 @@ func boundMemory(cfg *config.Config) {
 }
 
 // giveBack collects what a burst has left in the heap and returns it to the
-// system, until ctx ends. By itself Go does so too, but takes minutes.
+// system, until ctx ends: first what starting has left, which is as much again as a service
+// keeps. By itself Go does so too, but takes minutes.
 func giveBack(ctx context.Context) {
+	debug.FreeOSMemory()
 	ticker := time.NewTicker(giveBackEvery)
 	defer ticker.Stop()
 	for {
