@@ -15,7 +15,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
-	"github.com/sparekey/sparekey/internal/directory/ldapdir/daemontest"
+	"github.com/sparekey/sparekey/internal/daemontest"
 	"github.com/sparekey/sparekey/internal/directory/ldapdir/sambatest"
 	"github.com/sparekey/sparekey/internal/directory/ldapdir/slapdtest"
 )

@@ -15,6 +15,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/sparekey/sparekey/internal/callout"
+	"github.com/sparekey/sparekey/internal/daemontest"
 	"github.com/sparekey/sparekey/internal/directory/hookdir"
 )
 
@@ -103,7 +104,7 @@ func paths(t *testing.T, verify []byte) (s *httptest.Server, called func() []str
 	t.Helper()
 	hook, err := standardwebhooks.NewWebhookRaw(verify)
 	must(t, err)
-	var seen journal
+	var seen daemontest.Journal
 	return httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body strings.Builder
 		_, _ = copyAll(&body, r)

@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sparekey/sparekey/internal/callout"
+	"github.com/sparekey/sparekey/internal/daemontest"
 	"github.com/sparekey/sparekey/internal/directory/hookdir"
 	"github.com/sparekey/sparekey/internal/directory/hookdir/hooktest"
 	"github.com/sparekey/sparekey/internal/reset"
@@ -186,7 +187,7 @@ func TestRestartsInTheMiddle(t *testing.T) {
 			defer stop()
 			var wg sync.WaitGroup
 			var may [users][]string
-			var said journal
+			var said daemontest.Journal
 			for i := range users {
 				u, err := d.UserByAddress(ctx, address(t, email(i)))
 				must(t, err)
@@ -239,7 +240,7 @@ func isUnchanged(err error) bool {
 }
 
 // changed waits until so many more passwords were changed.
-func changed(t *testing.T, said *journal, more int) {
+func changed(t *testing.T, said *daemontest.Journal, more int) {
 	t.Helper()
 	want := strings.Count(said.String(), "c") + more
 	deadline := time.NewTimer(time.Minute)

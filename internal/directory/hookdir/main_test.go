@@ -1,7 +1,6 @@
 package hookdir_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +11,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/sparekey/sparekey/internal/daemontest"
 	"github.com/sparekey/sparekey/internal/directory/hookdir"
 	"github.com/sparekey/sparekey/internal/directory/hookdir/hooktest"
 	"github.com/sparekey/sparekey/internal/reset"
@@ -27,7 +26,7 @@ var (
 	// programs are the reference applications.
 	programs []hooktest.Program
 	// logged is what anything in this process has written to the standard log.
-	logged journal
+	logged daemontest.Journal
 )
 
 // TestMain names proxies where nobody is, so that whoever asked the environment for one would reach nothing.
@@ -55,23 +54,6 @@ func run(m *testing.M) int {
 		return 1
 	}
 	return code
-}
-
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }
 
 const (

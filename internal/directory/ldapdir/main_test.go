@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/sparekey/sparekey/internal/daemontest"
 	"github.com/sparekey/sparekey/internal/directory/ldapdir"
 	"github.com/sparekey/sparekey/internal/directory/ldapdir/sambatest"
 	"github.com/sparekey/sparekey/internal/directory/ldapdir/slapdtest"
@@ -18,12 +18,6 @@ import (
 
 // stalled is where toxiproxy waits: data of a connection that was closed while it stalled is never let go.
 const stalled = "github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"
-
-// waiting and listening are what is done for a server as long as it runs.
-const (
-	waiting   = "github.com/sparekey/sparekey/internal/directory/ldapdir/daemontest.(*Daemon).launch.func1"
-	listening = "os/exec.(*Cmd).writerDescriptor.func1"
-)
 
 // patience is how long what goes on after the tests may take to end.
 const patience = 10 * time.Second
@@ -48,7 +42,7 @@ func TestMain(m *testing.M) {
 
 func leaks() (err error) {
 	for deadline := time.Now().Add(patience); ; {
-		if err = goleak.Find(goleak.IgnoreAnyFunction(stalled), goleak.IgnoreAnyFunction(waiting), goleak.IgnoreAnyFunction(listening)); err == nil || time.Now().After(deadline) {
+		if err = goleak.Find(goleak.IgnoreAnyFunction(stalled), goleak.IgnoreAnyFunction(daemontest.Waiting), goleak.IgnoreAnyFunction(daemontest.Listening)); err == nil || time.Now().After(deadline) {
 			return err
 		}
 	}
@@ -92,22 +86,7 @@ func theSlapd(t *testing.T) *slapdtest.Server {
 const limited = "ou=limited," + slapdtest.Services
 
 // lines collects what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+type lines struct{ daemontest.Journal }
 
 func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 

@@ -3,36 +3,37 @@
 package hooktest
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
+	"syscall"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/callout"
+	"github.com/sparekey/sparekey/internal/daemontest"
 )
 
-// patience is how long an application may take to start, and to log somebody in.
+// patience is how long an application may take to add somebody, and to log somebody in.
 const patience = time.Minute
 
 // Program is a reference application that can be started.
 type Program struct {
 	Name string
 	// Folder is where its source is, and its README.
-	Folder  string
-	command []string
-	users   string // the name of its file
-	open    func(file string) store
+	Folder string
+	path   string
+	args   []string
+	users  string // the name of its file
+	open   func(file string) store
 }
 
 // Programs makes both ready: the one in Go is built into a folder.
@@ -48,10 +49,14 @@ func Programs(ctx context.Context, folder string) ([]Program, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building %s: %w: %s", source, err, out)
 	}
+	interpreter, err := daemontest.Program("node", "nodejs")
+	if err != nil {
+		return nil, err
+	}
 	node := filepath.Join(examples, "directory-node")
 	return []Program{
-		{"directory-go", source, []string{binary}, "users.db", openTable},
-		{"directory-node", node, []string{"node", filepath.Join(node, "directory.mjs")}, "users.json", openFile},
+		{"directory-go", source, binary, nil, "users.db", openTable},
+		{"directory-node", node, interpreter, []string{filepath.Join(node, "directory.mjs")}, "users.json", openFile},
 	}, nil
 }
 
@@ -65,9 +70,7 @@ type App struct {
 	program Program
 	folder  string
 	users   store
-	process *exec.Cmd
-	ended   chan struct{}
-	log     *journal
+	daemon  daemontest.Daemon
 }
 
 // Start starts a program whose users are in a folder. Whoever starts it ends it with Close.
@@ -79,81 +82,59 @@ func (p Program) Start(folder string) (*App, error) {
 
 // StartWith is Start with the secret that calls are verified with.
 func (p Program) StartWith(folder string, key []byte) (*App, error) {
-	a := &App{program: p, folder: folder, Key: key, log: &journal{}}
-	if err := a.start(); err != nil {
-		return nil, err
+	a := &App{program: p, folder: folder, Key: key}
+	a.daemon.Path, a.daemon.Args, a.daemon.Dir, a.daemon.Ready = p.path, p.args, folder, a.listening
+	if err := a.Restart(); err != nil {
+		return nil, errors.Join(err, a.daemon.Stop(syscall.SIGKILL))
 	}
 	a.users = p.open(filepath.Join(folder, p.users))
 	return a, nil
 }
 
-func (a *App) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(a.program.command[0], append(append([]string{}, a.program.command[1:]...), args...)...)
-	cmd.Dir = a.folder
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "USERS=" + filepath.Join(a.folder, a.program.users), "LISTEN=127.0.0.1:0",
-		"SECRET=" + callout.FormatSecret(a.Key),
-	}
-	cmd.Stderr = a.log
-	return cmd
+// environment is how it is configured.
+func (a *App) environment() []string {
+	return []string{"USERS=" + filepath.Join(a.folder, a.program.users), "LISTEN=127.0.0.1:0", "SECRET=" + callout.FormatSecret(a.Key)}
 }
 
-// start starts the process and waits until it says where it listens.
-func (a *App) start() error {
-	cmd := a.command()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
+// listening reads where it listens, as soon as it has said so.
+func (a *App) listening(context.Context) error {
+	for line := range strings.Lines(a.daemon.Log()) {
+		address, said := strings.CutPrefix(line, "listening at ")
+		if address, whole := strings.CutSuffix(address, "\n"); said && whole {
+			a.Address = address
+			return nil
+		}
 	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("%s: %w; script/setup installs what it needs", a.program.Name, err)
-	}
-	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
-	defer late.Stop()
-	lines := bufio.NewReader(out)
-	line, err := lines.ReadString('\n')
-	address, listens := strings.CutPrefix(strings.TrimSpace(line), "listening at ")
-	if err != nil || !listens {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		return fmt.Errorf("%s does not start: %q: %s", a.program.Name, line, a.log)
-	}
-	a.Address, a.process, a.ended = address, cmd, make(chan struct{})
-	go func() {
-		defer close(a.ended)
-		_, _ = io.Copy(a.log, lines)
-		_ = cmd.Wait()
-	}()
-	return nil
+	return errors.New("it has not said where it listens")
 }
 
 // Kill ends the process at once, in whatever it does.
-func (a *App) Kill() {
-	_ = a.process.Process.Kill()
-	<-a.ended
-}
+func (a *App) Kill() { _ = a.daemon.Stop(syscall.SIGKILL) }
 
-// Restart starts it again after Kill, at another address.
-func (a *App) Restart() error { return a.start() }
+// Restart starts it again after Kill, at another address, with the key that it has now.
+func (a *App) Restart() error {
+	a.daemon.Env = a.environment()
+	return a.daemon.Start()
+}
 
 // Close ends it.
-func (a *App) Close() error {
-	a.Kill()
-	return a.users.close()
-}
+func (a *App) Close() error { return errors.Join(a.daemon.Stop(syscall.SIGKILL), a.users.close()) }
 
 // URL is what a directory is configured with.
 func (a *App) URL() string { return "http://" + a.Address + "/sparekey" }
 
 // Log is what it has written to its log.
-func (a *App) Log() string { return a.log.String() }
+func (a *App) Log() string { return a.daemon.Journal.String() }
 
 // Add adds a user in the way of the application's README.
 func (a *App) Add(email, password string) error {
-	cmd := a.command("add", email)
-	cmd.Stdin = strings.NewReader(password + "\n")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := daemontest.Command(ctx, nil, a.program.path, append(slices.Clone(a.program.args), "add", email)...)
+	cmd.Dir, cmd.Env = a.folder, append(cmd.Env, a.environment()...)
+	cmd.Stdin, cmd.Stderr = strings.NewReader(password+"\n"), &a.daemon.Journal
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%w: %s", err, a.log)
+		return fmt.Errorf("%w: %s", err, a.Log())
 	}
 	return nil
 }
@@ -179,24 +160,6 @@ func (a *App) Verify(email, password string) (bool, error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("the log-in answered %d", res.StatusCode)
-}
-
-// journal is what a process writes.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }
 
 var errNobody = errors.New("there is no such user to change")

@@ -14,10 +14,8 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -26,7 +24,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/sparekey/sparekey/internal/certs/certtest"
-	"github.com/sparekey/sparekey/internal/directory/ldapdir/daemontest"
+	"github.com/sparekey/sparekey/internal/daemontest"
 )
 
 // What every domain has.
@@ -52,10 +50,9 @@ const (
 type Server struct {
 	dir, host, conf string
 	authority       *certtest.Authority
-	daemon          *daemontest.Daemon
+	daemon          daemontest.Daemon
 	serviceSID      string
 	units, made     atomic.Int64
-	running         sync.Mutex
 }
 
 // Start makes a domain, which takes some seconds, and starts it. The caller ends it with Close.
@@ -119,8 +116,9 @@ func (s *Server) prepare(parent string) (err error) {
 	if err := os.WriteFile(s.conf, []byte(conf), 0o600); err != nil {
 		return err
 	}
-	s.daemon, err = daemontest.New("samba", packages, daemontest.Listening(s.Address()),
-		"--foreground", "--no-process-group", "--debug-stdout", "--model=single", "--configfile="+s.conf)
+	s.daemon.Args = []string{"--foreground", "--no-process-group", "--debug-stdout", "--model=single", "--configfile=" + s.conf}
+	s.daemon.Ready = daemontest.Accepting(s.Address())
+	s.daemon.Path, err = daemontest.Program("samba", packages)
 	return err
 }
 
@@ -177,9 +175,8 @@ func (s *Server) tool(args ...string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, append(args, "--configfile="+s.conf)...) //nolint:gosec // Samba's own program
-	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := daemontest.Command(ctx, nil, path, append(args, "--configfile="+s.conf)...).CombinedOutput()
+	if err != nil {
 		return fmt.Errorf("samba-tool %s: %w\n%s", strings.Join(args[:2], " "), err, out)
 	}
 	return nil
@@ -270,31 +267,14 @@ func (s *Server) Authority() *x509.CertPool { return s.authority.Pool() }
 func (s *Server) AuthorityFile() string { return filepath.Join(s.dir, "authority.pem") }
 
 // Crash ends the server and starts it again. It may be called from any goroutine.
-func (s *Server) Crash() error {
-	s.running.Lock()
-	defer s.running.Unlock()
-	if err := s.daemon.Stop(syscall.SIGKILL); err != nil {
-		return err
-	}
-	return s.daemon.Start()
-}
+func (s *Server) Crash() error { return s.daemon.Restart(syscall.SIGKILL) }
 
 // Await waits until a Crash is over.
-func (s *Server) Await() {
-	s.running.Lock()
-	defer s.running.Unlock()
-}
+func (s *Server) Await() { s.daemon.Await() }
 
 // Close stops the server and removes its folder.
 func (s *Server) Close() error {
-	var err error
-	if s.daemon != nil {
-		err = s.daemon.Stop(syscall.SIGTERM)
-	}
-	if s.dir == "" {
-		return err
-	}
-	return errors.Join(err, os.RemoveAll(s.dir))
+	return errors.Join(s.daemon.Stop(syscall.SIGTERM), os.RemoveAll(s.dir)) // of no folder it removes nothing
 }
 
 // Admin connects as Administrator, until the test ends.

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -19,7 +18,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/sparekey/sparekey/internal/certs/certtest"
-	"github.com/sparekey/sparekey/internal/directory/ldapdir/daemontest"
+	"github.com/sparekey/sparekey/internal/daemontest"
 )
 
 // What every server has.
@@ -68,9 +67,8 @@ type Server struct {
 	dir         string
 	port, tls   int
 	authority   *certtest.Authority
-	daemon      *daemontest.Daemon
+	daemon      daemontest.Daemon
 	units, made atomic.Int64
-	running     sync.Mutex
 }
 
 // Start makes a server in a temporary folder and starts it. The caller ends it with Close.
@@ -165,7 +163,8 @@ func (s *Server) prepare(parent string, o Options) (err error) {
 		return err
 	}
 	// -d keeps it in the foreground; 0 has it say nothing but what keeps it from starting.
-	s.daemon, err = daemontest.New("slapd", "slapd", daemontest.Listening(s.Address()), "-d", "0", "-f", conf, "-h", listeners)
+	s.daemon.Args, s.daemon.Ready = []string{"-d", "0", "-f", conf, "-h", listeners}, daemontest.Accepting(s.Address())
+	s.daemon.Path, err = daemontest.Program("slapd", "slapd")
 	return err
 }
 
@@ -206,20 +205,10 @@ func (s *Server) Restart(t testing.TB) {
 }
 
 // Crash ends the server and starts it again. It may be called from any goroutine.
-func (s *Server) Crash(sig syscall.Signal) error {
-	s.running.Lock()
-	defer s.running.Unlock()
-	if err := s.daemon.Stop(sig); err != nil {
-		return err
-	}
-	return s.daemon.Start()
-}
+func (s *Server) Crash(sig syscall.Signal) error { return s.daemon.Restart(sig) }
 
 // Await waits until a Crash is over.
-func (s *Server) Await() {
-	s.running.Lock()
-	defer s.running.Unlock()
-}
+func (s *Server) Await() { s.daemon.Await() }
 
 // Amend adds lines to the database's configuration, and starts the server anew.
 func (s *Server) Amend(t testing.TB, lines string) {
@@ -234,14 +223,7 @@ func (s *Server) Amend(t testing.TB, lines string) {
 
 // Close stops the server and removes its folder.
 func (s *Server) Close() error {
-	var err error
-	if s.daemon != nil {
-		err = s.daemon.Stop(syscall.SIGINT)
-	}
-	if s.dir == "" {
-		return err
-	}
-	return errors.Join(err, os.RemoveAll(s.dir))
+	return errors.Join(s.daemon.Stop(syscall.SIGINT), os.RemoveAll(s.dir)) // of no folder it removes nothing
 }
 
 // Address is where it takes connections without TLS, or with StartTLS.

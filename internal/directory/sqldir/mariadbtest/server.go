@@ -11,19 +11,17 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/sparekey/sparekey/internal/daemontest"
 )
 
 const (
@@ -40,13 +38,9 @@ type Server struct {
 	Port   int
 	Socket string
 
-	dir, program string
-	as           *syscall.SysProcAttr
-	settings     []string
-	process      *exec.Cmd
-	log          *journal
-	ended        chan struct{}
-	databases    atomic.Int64
+	dir       string
+	daemon    daemontest.Daemon
+	databases atomic.Int64
 }
 
 // Start makes a server in a temporary folder and starts it. Settings are options of
@@ -56,7 +50,11 @@ func Start(settings ...string) (*Server, error) { return StartIn("", settings...
 // StartIn is Start with the folder in which the temporary one is made; empty: the usual one. Everybody has to be let into it, for
 // MariaDB does not run as root.
 func StartIn(parent string, settings ...string) (s *Server, err error) {
-	program, err := find()
+	program, err := daemontest.Program("mariadbd", "mariadb-server-core")
+	if err != nil {
+		return nil, err
+	}
+	owner, err := daemontest.NotRoot("nobody")
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +62,8 @@ func StartIn(parent string, settings ...string) (s *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Server{dir: dir, program: program, settings: settings, Socket: filepath.Join(dir, "socket")}
+	s = &Server{dir: dir, Socket: filepath.Join(dir, "socket")}
+	s.daemon.Path, s.daemon.Owner, s.daemon.Ready, s.daemon.Orphaned = program, owner, s.ping, syscall.SIGTERM
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -74,46 +73,23 @@ func StartIn(parent string, settings ...string) (s *Server, err error) {
 	if err := os.Mkdir(s.data(), 0o700); err != nil {
 		return s, err
 	}
-	if err := s.owner(); err != nil {
+	if err := owner.Give(dir, s.data()); err != nil {
 		return s, err
 	}
 	if err := s.initialise(); err != nil {
 		return s, err
 	}
-	if s.Port, err = freePort(); err != nil {
+	if s.Port, err = daemontest.FreePort(); err != nil {
 		return s, err
 	}
+	s.daemon.Args = s.options(append([]string{
+		"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.Port), "--socket=" + s.Socket, "--pid-file=" + filepath.Join(dir, "pid"),
+		"--skip-name-resolve", "--max-connections=200",
+	}, settings...)...)
 	return s, s.Restart()
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
-
-func find() (string, error) {
-	for _, program := range []string{"mariadbd", "/usr/sbin/mariadbd", "/usr/libexec/mariadbd"} {
-		if found, err := exec.LookPath(program); err == nil {
-			return found, nil
-		}
-	}
-	return "", errors.New("MariaDB's server is not installed, which the tests need; run script/setup, or: apt-get install mariadb-server-core")
-}
-
-// owner gives the folder to somebody who is not root, as whom MariaDB refuses to run.
-func (s *Server) owner() error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	u, err := user.Lookup("nobody")
-	if err != nil {
-		return err
-	}
-	uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
-	gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
-	if err := errors.Join(uidErr, gidErr); err != nil {
-		return err
-	}
-	s.as = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-	return errors.Join(os.Chown(s.dir, int(uid), int(gid)), os.Chown(s.data(), int(uid), int(gid)))
-}
 
 // options are those of whatever is run. Tests need little room, and no hurry when they start.
 func (s *Server) options(more ...string) []string {
@@ -135,7 +111,7 @@ func (s *Server) initialise() error {
 		"'plugin', 'mysql_native_password', 'authentication_string', PASSWORD('" + quoted + "')));\n"
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := s.command(ctx, s.options("--bootstrap", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0")...)
+	cmd := daemontest.Command(ctx, s.daemon.Owner, s.daemon.Path, s.options("--bootstrap", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0")...)
 	cmd.Stdin = strings.NewReader(script)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadbd --bootstrap: %w\n%s", err, out)
@@ -143,107 +119,20 @@ func (s *Server) initialise() error {
 	return nil
 }
 
-func (s *Server) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, s.program, args...) //nolint:gosec // MariaDB's own program
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC"}
-	cmd.SysProcAttr = s.as
-	return cmd
-}
-
-func freePort() (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return 0, errors.Join(err, l.Close())
-	}
-	n, err := strconv.Atoi(port)
-	return n, errors.Join(err, l.Close())
-}
-
 // Restart starts the server, after it has stopped it if it runs, and waits until it takes connections.
-func (s *Server) Restart() error {
-	if err := s.Stop(syscall.SIGTERM); err != nil {
-		return err
-	}
-	s.process = s.command(context.Background(), s.options(append([]string{
-		"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.Port), "--socket=" + s.Socket, "--pid-file=" + filepath.Join(s.dir, "pid"),
-		"--skip-name-resolve", "--max-connections=200",
-	}, s.settings...)...)...)
-	s.log, s.ended = &journal{}, make(chan struct{})
-	s.process.Stdout, s.process.Stderr = s.log, s.log
-	if err := s.launch(); err != nil {
-		return err
-	}
+func (s *Server) Restart() error { return s.daemon.Restart(syscall.SIGTERM) }
+
+// ping tells whether it takes connections.
+func (s *Server) ping(ctx context.Context) error {
 	db, err := sql.Open("mysql", s.DSN(""))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.Close() }()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	retry := time.NewTicker(20 * time.Millisecond)
-	defer retry.Stop()
-	for {
-		if err = db.PingContext(ctx); err == nil {
-			return nil
-		}
-		select {
-		case <-retry.C:
-		case <-s.ended:
-			return fmt.Errorf("MariaDB ended at once:\n%s", s.log)
-		case <-ctx.Done():
-			return fmt.Errorf("MariaDB does not take connections: %w", err)
-		}
-	}
-}
-
-// launch starts the server so that it ends with this process, however that
-// ends. The kernel goes by the thread that started it, so one is kept for it.
-func (s *Server) launch() error {
-	attr := syscall.SysProcAttr{}
-	if s.as != nil {
-		attr = *s.as
-	}
-	attr.Pdeathsig = syscall.SIGTERM
-	s.process.SysProcAttr = &attr
-	started := make(chan error, 1)
-	go func() {
-		defer close(s.ended)
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := s.process.Start()
-		started <- err
-		if err == nil {
-			_ = s.process.Wait()
-		}
-	}()
-	return <-started
+	return errors.Join(db.PingContext(ctx), db.Close())
 }
 
 // Stop ends the server: SIGTERM in order, SIGKILL as a crash does.
-func (s *Server) Stop(sig syscall.Signal) error {
-	if s.process == nil || s.process.Process == nil {
-		return nil
-	}
-	select {
-	case <-s.ended:
-		return nil
-	default:
-	}
-	if err := s.process.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	select {
-	case <-s.ended:
-		return nil
-	case <-time.After(patience):
-		return errors.New("MariaDB does not stop")
-	}
-}
+func (s *Server) Stop(sig syscall.Signal) error { return s.daemon.Stop(sig) }
 
 // Close stops the server and removes its folder.
 func (s *Server) Close() error { return errors.Join(s.Stop(syscall.SIGTERM), os.RemoveAll(s.dir)) }
@@ -287,22 +176,4 @@ func (s *Server) Exec(t testing.TB, database, statements string) {
 	if err = errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// journal collects what a process prints.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }

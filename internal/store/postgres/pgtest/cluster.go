@@ -11,19 +11,18 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/sparekey/sparekey/internal/daemontest"
 )
 
 const (
@@ -42,10 +41,8 @@ type Cluster struct {
 	Dir string
 
 	bin       string // the folder of its programs
-	as        *syscall.SysProcAttr
-	server    *exec.Cmd
-	log       *journal
-	ended     chan struct{}
+	owner     *daemontest.Owner
+	daemon    daemontest.Daemon
 	databases atomic.Int64
 }
 
@@ -60,24 +57,19 @@ func StartIn(parent string, settings ...string) (c *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(parent, "sparekey-pg-")
-	if err != nil {
+	if c, err = newCluster(parent, bin); err != nil {
 		return nil, err
 	}
-	c = &Cluster{Dir: filepath.Join(dir, "data"), bin: bin}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
 			c = nil
 		}
 	}()
-	if err := c.owner(dir); err != nil {
+	if err := c.initialise(); err != nil {
 		return c, err
 	}
-	if err := c.initialise(dir); err != nil {
-		return c, err
-	}
-	if c.Port, err = freePort(); err != nil {
+	if c.Port, err = daemontest.FreePort(); err != nil {
 		return c, err
 	}
 	conf := append([]string{
@@ -88,6 +80,25 @@ func StartIn(parent string, settings ...string) (c *Cluster, err error) {
 		return c, err
 	}
 	return c, c.Restart()
+}
+
+// newCluster makes the folder of a cluster whose data are still to come.
+func newCluster(parent, bin string) (*Cluster, error) {
+	owner, err := daemontest.NotRoot("postgres", "nobody")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(parent, "sparekey-pg-")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{Dir: filepath.Join(dir, "data"), bin: bin, owner: owner}
+	c.daemon.Path, c.daemon.Args, c.daemon.Owner = filepath.Join(bin, "postgres"), []string{"-D", c.Dir}, owner
+	c.daemon.Ready, c.daemon.Orphaned = func(ctx context.Context) error { return c.say(ctx, "postgres") }, syscall.SIGINT
+	if err := owner.Give(dir); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
 }
 
 // configure adds lines to postgresql.conf.
@@ -120,143 +131,30 @@ func programs() (string, error) {
 	return filepath.Dir(newest), nil
 }
 
-// owner gives the folder to somebody who is not root, as whom PostgreSQL refuses to run.
-func (c *Cluster) owner(dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	var errs []error
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
-		gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
-		if err := errors.Join(uidErr, gidErr); err != nil {
-			return err
-		}
-		c.as = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-		return os.Chown(dir, int(uid), int(gid))
-	}
-	return fmt.Errorf("PostgreSQL does not run as root, and there is nobody else: %w", errors.Join(errs...))
-}
-
-func (c *Cluster) command(ctx context.Context, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, program), args...) //nolint:gosec // PostgreSQL's own programs
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=" + c.bin + ":" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC"}
-	cmd.SysProcAttr = c.as
-	return cmd
-}
-
-func (c *Cluster) initialise(dir string) error {
-	secret := filepath.Join(dir, "password")
-	if err := os.WriteFile(secret, []byte(password), 0o600); err != nil {
+func (c *Cluster) initialise() error {
+	secret := filepath.Join(filepath.Dir(c.Dir), "password")
+	if err := errors.Join(os.WriteFile(secret, []byte(password), 0o600), c.owner.Give(secret)); err != nil {
 		return err
 	}
-	if c.as != nil {
-		if err := os.Chown(secret, int(c.as.Credential.Uid), int(c.as.Credential.Gid)); err != nil {
-			return err
-		}
-	}
+	return c.run("initdb", "--pgdata", c.Dir, "--username", superuser, "--pwfile", secret,
+		"--auth", "scram-sha-256", "--encoding", "UTF8", "--no-sync")
+}
+
+// run runs one of PostgreSQL's own programs.
+func (c *Cluster) run(program string, args ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	out, err := c.command(ctx, "initdb", "--pgdata", c.Dir, "--username", superuser, "--pwfile", secret,
-		"--auth", "scram-sha-256", "--encoding", "UTF8", "--no-sync").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
+	if out, err := daemontest.Command(ctx, c.owner, filepath.Join(c.bin, program), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", program, err, out)
 	}
 	return nil
 }
 
-func freePort() (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return 0, errors.Join(err, l.Close())
-	}
-	n, err := strconv.Atoi(port)
-	return n, errors.Join(err, l.Close())
-}
-
 // Restart starts the server, after it has stopped it if it runs, and waits until it takes connections.
-func (c *Cluster) Restart() error {
-	if err := c.Stop(syscall.SIGINT); err != nil {
-		return err
-	}
-	c.server = c.command(context.Background(), "postgres", "-D", c.Dir)
-	c.log, c.ended = &journal{}, make(chan struct{})
-	c.server.Stdout, c.server.Stderr = c.log, c.log
-	if err := c.launch(); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	retry := time.NewTicker(20 * time.Millisecond)
-	defer retry.Stop()
-	for {
-		conn, err := pgx.Connect(ctx, c.URL("postgres"))
-		if err == nil {
-			return conn.Close(ctx)
-		}
-		select {
-		case <-retry.C:
-		case <-c.ended:
-			return fmt.Errorf("PostgreSQL ended at once:\n%s", c.Log())
-		case <-ctx.Done():
-			return fmt.Errorf("PostgreSQL does not take connections: %w", err)
-		}
-	}
-}
-
-// launch starts the server so that it ends with this process, however that
-// ends. The kernel goes by the thread that started it, so one is kept for it.
-func (c *Cluster) launch() error {
-	attr := syscall.SysProcAttr{}
-	if c.as != nil {
-		attr = *c.as
-	}
-	attr.Pdeathsig = syscall.SIGINT
-	c.server.SysProcAttr = &attr
-	started := make(chan error, 1)
-	go func() {
-		defer close(c.ended)
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := c.server.Start()
-		started <- err
-		if err == nil {
-			_ = c.server.Wait()
-		}
-	}()
-	return <-started
-}
+func (c *Cluster) Restart() error { return c.daemon.Restart(syscall.SIGINT) }
 
 // Stop ends the server: SIGINT ends its connections first (a fast shutdown), SIGQUIT is a crash.
-func (c *Cluster) Stop(sig syscall.Signal) error {
-	if c.server == nil || c.server.Process == nil {
-		return nil
-	}
-	select {
-	case <-c.ended:
-		return nil
-	default:
-	}
-	if err := c.server.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	select {
-	case <-c.ended:
-		return nil
-	case <-time.After(patience):
-		return errors.New("PostgreSQL does not stop")
-	}
-}
+func (c *Cluster) Stop(sig syscall.Signal) error { return c.daemon.Stop(sig) }
 
 // Close stops the server and removes its folder.
 func (c *Cluster) Close() error {
@@ -286,33 +184,24 @@ func (c *Cluster) Exec(t testing.TB, database, statements string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
+	if err := c.say(ctx, database, statements); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// say connects as the superuser and has statements run, one by one.
+func (c *Cluster) say(ctx context.Context, database string, statements ...string) error {
 	conn, err := pgx.Connect(ctx, c.URL(database))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	_, err = conn.Exec(ctx, statements)
-	if err = errors.Join(err, conn.Close(ctx)); err != nil {
-		t.Fatal(err)
+	for _, statement := range statements {
+		if _, err = conn.Exec(ctx, statement); err != nil {
+			break
+		}
 	}
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // Log is what the server has logged since it was started last.
-func (c *Cluster) Log() string { return c.log.String() }
-
-// journal collects what a process prints.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
+func (c *Cluster) Log() string { return c.daemon.Log() }

@@ -1,17 +1,11 @@
 package pgtest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"os"
 	"path/filepath"
-	"time"
+
+	"github.com/sparekey/sparekey/internal/certs/certtest"
 )
 
 // StartTLS starts a cluster that offers encryption, with a certificate for that
@@ -26,45 +20,20 @@ func StartTLS(name string) (c *Cluster, authority string, err error) {
 			c = nil
 		}
 	}()
-	certificate, key, err := certificateFor(name)
+	signer, err := certtest.Make()
 	if err != nil {
 		return c, "", err
 	}
-	for file, content := range map[string][]byte{"server.crt": certificate, "server.key": key} {
-		path := filepath.Join(c.Dir, file)
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			return c, "", err
-		}
-		if c.as != nil {
-			if err := os.Chown(path, int(c.as.Credential.Uid), int(c.as.Credential.Gid)); err != nil {
-				return c, "", err
-			}
-		}
-	}
-	if err := c.configure("ssl = on"); err != nil {
+	certificate, key, err := signer.WriteGood(c.Dir, name)
+	if err != nil {
 		return c, "", err
 	}
-	return c, filepath.Join(c.Dir, "server.crt"), c.Restart()
-}
-
-// certificateFor makes a certificate that signs itself.
-func certificateFor(name string) (certificate, key []byte, err error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
+	authority = filepath.Join(c.Dir, "authority.pem")
+	if err := errors.Join(os.WriteFile(authority, signer.PEM(), 0o600), c.owner.Give(certificate, key)); err != nil {
+		return c, "", err
 	}
-	template := x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
+	if err := c.configure("ssl = on", "ssl_cert_file = '"+certificate+"'", "ssl_key_file = '"+key+"'"); err != nil {
+		return c, "", err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
-	if err != nil {
-		return nil, nil, err
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return nil, nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), nil
+	return c, authority, c.Restart()
 }
