@@ -18,13 +18,10 @@ import (
 func TestManyCandidates(t *testing.T) {
 	t.Parallel()
 	s := theSlapd(t)
-	root := s.Root(t)
-	if err := root.Add(unitRequest(limited)); err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultEntryAlreadyExists) {
+	if err := s.Root(t).Add(unitRequest(limited)); err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultEntryAlreadyExists) {
 		t.Fatal(err)
 	}
-	who, password := "cn=limited,"+limited, "a service's own"
-	slapdtest.Add(t, root, who, "objectClass", "organizationalRole", "objectClass", "simpleSecurityObject", "userPassword", password)
-	s.Allow(t, who, true)
+	who, password := s.ServiceIn(t, limited, true)
 	u := newUnit(t, s, func(c *ldapdir.Config) {
 		c.BindDN, c.BindPassword = who, func() (string, error) { return password, nil }
 		c.AddressFilter = "(|(mail={address})(description=everybody))"

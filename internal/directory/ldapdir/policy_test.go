@@ -6,7 +6,6 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -36,9 +35,7 @@ func TestPolicyOfOpenLDAP(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u := newUnit(t, s)
-			policy := fmt.Sprintf("cn=%s,%s", strings.ReplaceAll(t.Name(), "/", "-"), slapdtest.Policies)
-			s.Policy(t, policy, c.policy...)
-			dn := u.add(t, ada, "", oldPassword, "pwdPolicySubentry", policy)
+			dn := u.add(t, ada, "", oldPassword, "pwdPolicySubentry", s.Policy(t, c.policy...))
 			err := set(t.Context(), u.directory, find(t, u.directory, ada), c.password)
 			right, wrong := oldPassword, newPassword
 			if c.code == "" {
@@ -59,9 +56,7 @@ func TestSafeModify(t *testing.T) {
 	t.Parallel()
 	s := theSlapd(t)
 	u := newUnit(t, s)
-	policy := "cn=safe," + slapdtest.Policies
-	s.Policy(t, policy, "pwdSafeModify", "TRUE")
-	dn := u.add(t, ada, "", oldPassword, "pwdPolicySubentry", policy)
+	dn := u.add(t, ada, "", oldPassword, "pwdPolicySubentry", s.Policy(t, "pwdSafeModify", "TRUE"))
 	err := set(t.Context(), u.directory, find(t, u.directory, ada), newPassword)
 	unavailable(t, err)
 	names(t, err, "bind.dn", "pwdSafeModify")
@@ -76,9 +71,7 @@ func TestLocks(t *testing.T) {
 	t.Parallel()
 	s := theSlapd(t)
 	u := newUnit(t, s)
-	policy := "cn=lockout," + slapdtest.Policies
-	s.Policy(t, policy, "pwdLockout", "TRUE", "pwdMaxFailure", "2")
-	dn := u.add(t, ada, "", oldPassword, "pwdPolicySubentry", policy)
+	dn := u.add(t, ada, "", oldPassword, "pwdPolicySubentry", s.Policy(t, "pwdLockout", "TRUE", "pwdMaxFailure", "2"))
 	for range 3 {
 		s.Binds(t, dn, "wrong")
 	}
@@ -161,9 +154,7 @@ func TestUserPassword(t *testing.T) {
 		t.Errorf("the plan is %q", plan)
 	}
 	// A policy that has to look into passwords takes no hash.
-	policy := "cn=quality," + slapdtest.Policies
-	s.Policy(t, policy, "pwdCheckQuality", "2", "pwdMinLength", "8")
-	u.replace(t, dn, "pwdPolicySubentry", policy)
+	u.replace(t, dn, "pwdPolicySubentry", s.Policy(t, "pwdCheckQuality", "2", "pwdMinLength", "8"))
 	err = set(t.Context(), u.directory, user, newPassword)
 	refusedFor(t, err, ldapdir.CodeTooSimple)
 }

@@ -70,15 +70,13 @@ func TestPlaintext(t *testing.T) {
 func TestBindRefused(t *testing.T) {
 	t.Parallel()
 	s := theSlapd(t)
-	policy := "cn=bind," + slapdtest.Policies
-	s.Policy(t, policy, "pwdLockout", "TRUE", "pwdMaxFailure", "3")
 	password := "wrong"
 	var right string
 	u := newUnit(t, s, func(c *ldapdir.Config) {
 		right, _ = c.BindPassword()
 		c.BindPassword = func() (string, error) { return password, nil }
 	})
-	u.replace(t, u.config.BindDN, "pwdPolicySubentry", policy)
+	u.replace(t, u.config.BindDN, "pwdPolicySubentry", s.Policy(t, "pwdLockout", "TRUE", "pwdMaxFailure", "3"))
 	u.add(t, ada, "", oldPassword)
 	for range 10 {
 		_, err := u.directory.UserByAddress(t.Context(), address(t, ada))

@@ -11,9 +11,14 @@ import (
 // Service adds a service and returns its DN and password; if it writes, it may set passwords.
 func (s *Server) Service(t testing.TB, writes bool) (dn, password string) {
 	t.Helper()
-	root := s.Root(t)
-	dn, password = fmt.Sprintf("cn=service%d,%s", s.made.Add(1), Services), "a service's own"
-	Add(t, root, dn, "objectClass", "organizationalRole", "objectClass", "simpleSecurityObject", "userPassword", password)
+	return s.ServiceIn(t, Services, writes)
+}
+
+// ServiceIn is Service for a service below an entry that is below Services.
+func (s *Server) ServiceIn(t testing.TB, parent string, writes bool) (dn, password string) {
+	t.Helper()
+	dn, password = fmt.Sprintf("cn=service%d,%s", s.made.Add(1), parent), "a service's own"
+	Add(t, s.Root(t), dn, "objectClass", "organizationalRole", "objectClass", "simpleSecurityObject", "userPassword", password)
 	if writes {
 		s.Allow(t, dn, true)
 	}
@@ -43,10 +48,12 @@ func (s *Server) Unit(t testing.TB) (dn string) {
 // policy is what every policy is.
 var policy = []string{"objectClass", "device", "objectClass", "pwdPolicy", "pwdAttribute", "userPassword"}
 
-// Policy adds a policy, with pairs of attributes and values.
-func (s *Server) Policy(t testing.TB, dn string, pairs ...string) {
+// Policy adds a policy, with pairs of attributes and values, and returns its DN.
+func (s *Server) Policy(t testing.TB, pairs ...string) (dn string) {
 	t.Helper()
+	dn = fmt.Sprintf("cn=policy%d,%s", s.made.Add(1), Policies)
 	Add(t, s.Root(t), dn, append(slices.Clone(policy), pairs...)...)
+	return dn
 }
 
 // Add adds an entry of pairs of attributes and values; what its own name says is added by itself.
