@@ -74,12 +74,13 @@ func (d *directories) connect(c config.Directory) (connector, error) {
 
 func (d *directories) sql(c config.Directory) (connector, error) {
 	writer, err := d.writer("hash", c.SQL.Hash)
-	if err != nil {
+	authorities, unread := readAuthorities(c.SQL.CA)
+	if err := errors.Join(err, unread); err != nil {
 		return nil, err
 	}
 	columns, statements := c.SQL.Columns, c.SQL.Statements
 	return sqldir.New(sqldir.Config{
-		URL: c.SQL.URL.Reveal(), Password: c.SQL.Password.Reveal(), CA: c.SQL.CA, Plaintext: c.SQL.Plaintext, Table: c.SQL.Table,
+		URL: c.SQL.URL.Reveal(), Password: c.SQL.Password.Reveal(), CA: authorities, Plaintext: c.SQL.Plaintext, Table: c.SQL.Table,
 		Columns: sqldir.Columns(columns), Statements: sqldir.Statements(statements),
 		Hasher: writer, Timeout: c.Timeout, Connections: c.Connections, Now: d.now,
 	})
@@ -105,19 +106,15 @@ func (d *directories) ldap(c config.Directory) (connector, error) {
 	if l.BindPassword != "" {
 		conf.BindPassword = func() (string, error) { return l.BindPassword.Reveal(), nil }
 	}
-	var errs []error
-	if l.CA != "" {
-		pool, err := readAuthorities(l.CA)
-		conf.CA, errs = pool, append(errs, err)
-	}
+	var unread, unknown error
+	conf.CA, unread = readAuthorities(l.CA)
 	if conf.Method == ldapdir.UserPassword {
-		writer, err := d.writer("scheme", l.Scheme)
-		if err == nil {
+		var writer *password.Writer
+		if writer, unknown = d.writer("scheme", l.Scheme); unknown == nil {
 			conf.Hash = writer.Hash
 		}
-		errs = append(errs, err)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(unread, unknown); err != nil {
 		return nil, err
 	}
 	return ldapdir.New(conf)
@@ -125,17 +122,21 @@ func (d *directories) ldap(c config.Directory) (connector, error) {
 
 func (d *directories) webhook(c config.Directory) (connector, error) {
 	keys, err := hookdir.ParseSecrets(c.Webhook.Secrets.Reveal())
-	if err != nil {
+	authorities, unread := readAuthorities(c.Webhook.CA)
+	if err := errors.Join(err, unread); err != nil {
 		return nil, err
 	}
 	return hookdir.New(hookdir.Config{
-		URL: c.Webhook.URL, Keys: keys, AllowPrivate: c.Webhook.AllowPrivate, CAFile: c.Webhook.CA,
+		URL: c.Webhook.URL, Keys: keys, AllowPrivate: c.Webhook.AllowPrivate, CA: authorities,
 		Timeout: c.Timeout, Connections: c.Connections, Now: d.now,
 	})
 }
 
-// readAuthorities reads whose certificates are believed.
+// readAuthorities reads whose certificates are believed; nil: those of the system's.
 func readAuthorities(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // crypto/tls means the system's by nil
+	}
 	fail := func(cause error) (*x509.CertPool, error) {
 		return nil, &reset.Misset{Setting: "ca_file", Fix: "name a PEM file with certificates that this user may read", Cause: cause}
 	}

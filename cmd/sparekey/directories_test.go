@@ -1,8 +1,12 @@
 package main
 
 import (
+	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,7 +16,9 @@ import (
 
 	"github.com/sparekey/sparekey/internal/certs/certtest"
 	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/directory/ldapdir/slapdtest"
 	"github.com/sparekey/sparekey/internal/reset"
+	"github.com/sparekey/sparekey/internal/store/postgres/pgtest"
 )
 
 // loadText reads a configuration file.
@@ -136,6 +142,80 @@ directories:
 	}
 	if code := report(io.Discard, err); code != exitUsage {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestUnreadableAuthorities: a file that has no authorities is refused in each type of directories, by the setting's name.
+func TestUnreadableAuthorities(t *testing.T) {
+	t.Parallel()
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, []byte("opensesame"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, why := range map[string]string{filepath.Join(t.TempDir(), "none.pem"): "no such file", empty: "there is no certificate in the file"} {
+		cfg, err := loadText(t, `
+directories:
+  crm: {type: sql, url: "postgres://sparekey@db.example.com/crm", table: users, hash: bcrypt-2y, ca_file: `+file+`}
+  shop: {type: webhook, url: "https://shop.example.com/x", secrets: whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=, ca_file: `+file+`}
+  corp: {type: ldap, servers: ["ldaps://ldap.example.com"], base: "dc=example,dc=com", bind: {dn: "cn=sparekey", password: x}, ca_file: `+file+`}
+`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := made(t, cfg)
+		if err == nil {
+			t.Fatal(why, d.close())
+		}
+		faults, _ := errors.AsType[*config.Error](err)
+		if faults == nil || len(faults.Faults) != 3 {
+			t.Fatalf("%s: %v, want three faults", why, err)
+		}
+		for i, name := range []string{"corp", "crm", "shop"} {
+			f := faults.Faults[i]
+			if f.Path != "directories."+name+".ca_file" || !strings.Contains(f.Problem, why) || !strings.Contains(f.Fix, "PEM file") || strings.Contains(f.Problem, "opensesame") {
+				t.Errorf("%s: %+v", name, f)
+			}
+		}
+	}
+}
+
+// TestAuthoritiesAreBelieved: each type of directories believes the servers that its file vouches for.
+func TestAuthoritiesAreBelieved(t *testing.T) {
+	t.Parallel()
+	crm, crmFile, err := pgtest.StartTLS("localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = crm.Close() })
+	corp := slapdtest.New(t, slapdtest.Options{})
+	shop := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(shop.Close)
+	shopFile := filepath.Join(t.TempDir(), "shop.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: shop.Certificate().Raw})
+	if err := os.WriteFile(shopFile, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := strings.NewReplacer("127.0.0.1", "localhost", "sslmode=disable", "sslmode=verify-full").Replace(crm.URL("postgres"))
+	cfg, err := loadText(t, `
+directories:
+  crm: {type: sql, url: "`+address+`", table: users, hash: bcrypt-2y, ca_file: `+crmFile+`}
+  shop: {type: webhook, url: "`+shop.URL+`", secrets: whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=, ca_file: `+shopFile+`}
+  corp: {type: ldap, servers: ["ldaps://`+corp.SecureAddress()+`"], base: "dc=example,dc=test", bind: {dn: "`+slapdtest.RootDN+`", password: "`+slapdtest.RootPassword+`"}, ca_file: `+corp.AuthorityFile()+`}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := made(t, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.close() })
+	// What they have besides is not what a directory needs, and is told only over a connection that is believed.
+	for name, setting := range map[string]string{"crm": "table", "shop": "url", "corp": "filter"} {
+		err := d.made[name].Check(t.Context(), func(string) {})
+		if m, ok := errors.AsType[*reset.Misset](err); !ok || m.Setting != setting {
+			t.Errorf("%s: %v, want what is wrong with %s", name, err, setting)
+		}
 	}
 }
 

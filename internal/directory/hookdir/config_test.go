@@ -1,13 +1,11 @@
 package hookdir_test
 
 import (
-	"encoding/pem"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,8 +20,6 @@ import (
 // TestConfigurationsThatDoNotFit are refused, naming the setting and nothing secret.
 func TestConfigurationsThatDoNotFit(t *testing.T) {
 	t.Parallel()
-	empty := filepath.Join(t.TempDir(), "empty.pem")
-	must(t, os.WriteFile(empty, []byte("canary"), 0o600))
 	for name, c := range map[string]struct {
 		change  func(*hookdir.Config)
 		setting string
@@ -47,8 +43,6 @@ func TestConfigurationsThatDoNotFit(t *testing.T) {
 		"too long a time":         {func(c *hookdir.Config) { c.Timeout = time.Hour }, "timeout"},
 		"less than no connection": {func(c *hookdir.Config) { c.Connections = -1 }, "connections"},
 		"too many connections":    {func(c *hookdir.Config) { c.Connections = 257 }, "connections"},
-		"no such file":            {func(c *hookdir.Config) { c.CAFile = filepath.Join(t.TempDir(), "none.pem") }, "ca_file"},
-		"no certificate in it":    {func(c *hookdir.Config) { c.CAFile = empty }, "ca_file"},
 	} {
 		config := hookdir.Config{URL: "https://app.example.com/sparekey", Keys: [][]byte{key}, Now: time.Now}
 		c.change(&config)
@@ -149,22 +143,22 @@ func TestWhereConnectionsMayGo(t *testing.T) {
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	port := s.Listener.Addr().(*net.TCPAddr).Port
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	must(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
+	ca := x509.NewCertPool()
+	ca.AddCert(s.Certificate())
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	for name, c := range map[string]struct {
 		host    string // of the URL; the certificate is for 127.0.0.1 and example.com
 		allow   []netip.Prefix
-		ca      string
+		ca      *x509.CertPool
 		setting string // empty: it works
 	}{
 		"an address that the URL has": {"127.0.0.1", nil, ca, ""},
 		"a name, not listed":          {"localhost", nil, ca, "allow_private"},
 		"another network is listed":   {"localhost", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, ca, "allow_private"},
 		"a name, listed":              {"localhost", loopback, ca, "ca_file"}, // which the certificate is not for
-		"by nobody":                   {"127.0.0.1", nil, "", "ca_file"},
+		"by nobody":                   {"127.0.0.1", nil, nil, "ca_file"},
 	} {
-		d := open(t, hookdir.Config{URL: "https://" + net.JoinHostPort(c.host, itoa(port)), AllowPrivate: c.allow, CAFile: c.ca})
+		d := open(t, hookdir.Config{URL: "https://" + net.JoinHostPort(c.host, itoa(port)), AllowPrivate: c.allow, CA: c.ca})
 		var steps []string
 		err := d.Check(t.Context(), func(line string) { steps = append(steps, line) })
 		if c.setting == "" {

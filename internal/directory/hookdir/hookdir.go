@@ -30,7 +30,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -63,8 +62,8 @@ type Config struct {
 	// are otherwise refused: private, loopback and whatever else is not the Internet.
 	// An address that the URL has itself needs no entry.
 	AllowPrivate []netip.Prefix
-	// CAFile is a file of certificates in PEM: who is believed of the application's. Empty: whom the system believes.
-	CAFile string
+	// CA are the authorities whose certificates the application may have; nil: the system's.
+	CA *x509.CertPool
 	// Timeout is for one answer, whatever is tried again included: from 100 ms to a
 	// minute; 0: five seconds. Hashing in the application is part of it.
 	Timeout time.Duration
@@ -121,10 +120,6 @@ func New(c Config) (*Directory, error) {
 			return nil, misset("secrets", makeOne, "a secret %w", err)
 		}
 	}
-	roots, err := roots(c.CAFile)
-	if err != nil {
-		return nil, err
-	}
 	d := &Directory{
 		url: u, resolver: c.Resolver, turns: make(chan struct{}, c.Connections), timeout: c.Timeout, now: c.Now,
 		guard: callout.NewGuard("allow_private", append(implied(u), c.AllowPrivate...)),
@@ -135,9 +130,9 @@ func New(c Config) (*Directory, error) {
 	if d.signer, err = callout.NewSigner(c.Keys...); err != nil {
 		return nil, misset("secrets", makeOne, "%w", err)
 	}
-	keeping := callout.Transport(d.resolver, d.guard, u.Scheme, roots)
+	keeping := callout.Transport(d.resolver, d.guard, u.Scheme, c.CA)
 	keeping.DisableKeepAlives, keeping.MaxIdleConnsPerHost, keeping.IdleConnTimeout = false, c.Connections, 30*time.Second
-	once := callout.Transport(d.resolver, d.guard, u.Scheme, roots)
+	once := callout.Transport(d.resolver, d.guard, u.Scheme, c.CA)
 	once.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1) // there is one host
 	d.asking, d.setting = callout.Client(keeping), callout.Client(once)
 	return d, nil
@@ -179,22 +174,6 @@ func implied(u *url.URL) (allow []netip.Prefix) {
 		allow = append(allow, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 	}
 	return allow
-}
-
-func roots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil //nolint:nilnil // the system's
-	}
-	const fix = "name a file of certificates in PEM that this process may read, or leave it out"
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, misset("ca_file", fix, "%w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, misset("ca_file", fix, "it has no certificate")
-	}
-	return pool, nil
 }
 
 // ParseSecrets reads the keys from a text: secrets such as whsec_…, with commas or white space between, the newest

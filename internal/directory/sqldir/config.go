@@ -13,6 +13,7 @@ package sqldir
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -37,8 +38,8 @@ type Config struct {
 	URL string
 	// Password is the password for the database, if it is not in the URL (password).
 	Password string
-	// CA is the path of a PEM file with the authorities whose certificates the server may have; empty: the system's (ca_file).
-	CA string
+	// CA are the authorities whose certificates the server may have; nil: the system's (ca_file).
+	CA *x509.CertPool
 	// Plaintext allows to speak to another machine without TLS, hashes and addresses in the clear (plaintext). Default: no.
 	Plaintext bool
 

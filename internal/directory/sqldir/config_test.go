@@ -1,8 +1,6 @@
 package sqldir
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,10 +8,6 @@ import (
 
 func TestNewNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	notPEM := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(notPEM, []byte("no certificate"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	const pg = "postgres://u@db.example.com/app"
 	for _, tc := range []struct {
 		name   string
@@ -39,8 +33,6 @@ func TestNewNamesEveryFault(t *testing.T) {
 		{"MySQL's options", func(c *Config) { c.URL = "mysql://u@h/app?allowAllFiles=true" }, []string{"it has the parameter"}},
 		{"MySQL's socket", func(c *Config) { c.URL = "mariadb://u@/app?socket=/run/mysqld/mysqld.sock" }, nil},
 		{"MySQL without a database", func(c *Config) { c.URL = "mysql://u@h" }, []string{"names no database"}},
-		{"no authority", func(c *Config) { c.CA = "/nowhere.pem" }, []string{"ca_file: name a PEM file"}},
-		{"no certificate", func(c *Config) { c.CA = notPEM }, []string{"there is no certificate"}},
 		{"a database in memory", func(c *Config) { c.URL = "sqlite::memory:" }, []string{"in memory"}},
 		{"no file", func(c *Config) { c.URL = "sqlite:" }, []string{"names no file"}},
 		{"a file of a host", func(c *Config) { c.URL = "sqlite://app.db" }, []string{"third slash"}},

@@ -2,12 +2,9 @@ package sqldir
 
 import (
 	"context"
-	"crypto/x509"
 	"database/sql"
-	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
@@ -63,22 +60,6 @@ type atStep struct {
 
 func (a *atStep) Error() string { return a.cause.Error() }
 func (a *atStep) Unwrap() error { return a.cause }
-
-// authorities reads the file of config.CA; nil: the system's.
-func authorities(path string) (*x509.CertPool, error) {
-	if path == "" {
-		return nil, nil //nolint:nilnil // crypto/tls means the system's by nil
-	}
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil, &reset.Misset{Setting: "ca_file", Fix: "name a PEM file that Sparekey may read", Cause: err}
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &reset.Misset{Setting: "ca_file", Fix: "name a PEM file with the certificates of authorities", Cause: errors.New("there is no certificate in the file")}
-	}
-	return pool, nil
-}
 
 // isLocal tells whether a host is this machine: a loopback address, or the path of a socket.
 func isLocal(host string) bool {

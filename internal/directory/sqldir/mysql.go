@@ -114,12 +114,8 @@ func mysqlConfig(c *Config) (*mysql.Config, error) {
 // mysqlTLS settles how to speak TLS; nil: not at all.
 func mysqlTLS(c *Config, host, asked string) (*tls.Config, error) {
 	switch {
-	case asked == "true", asked == "" && (c.CA != "" || !isLocal(host) && !c.Plaintext):
-		roots, err := authorities(c.CA)
-		if err != nil {
-			return nil, err
-		}
-		return &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+	case asked == "true", asked == "" && (c.CA != nil || !isLocal(host) && !c.Plaintext):
+		return &tls.Config{ServerName: host, RootCAs: c.CA, MinVersion: tls.VersionTLS12}, nil
 	case asked == "" || asked == "false" && (isLocal(host) || c.Plaintext):
 		return nil, nil //nolint:nilnil // the driver means no TLS by nil
 	case asked == "false":

@@ -3,6 +3,7 @@ package sqldir
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -78,18 +79,30 @@ func postgresConfig(c *Config) (*pgxpool.Config, error) {
 		return nil, err
 	}
 	options.Set("sslmode", mode)
-	if c.CA != "" {
-		if _, err := authorities(c.CA); err != nil {
-			return nil, err
-		}
-		options.Set("sslrootcert", c.CA)
+	if c.CA != nil {
+		options.Set("sslrootcert", "") // nor one of the environment or of a home
 	}
 	u.RawQuery = options.Encode()
 	cfg, err := pgxpool.ParseConfig(u.String())
 	if err != nil { // its text holds parts of the URL
 		return nil, badURL(postgresForm, "the driver cannot read it")
 	}
+	if c.CA != nil {
+		believe(c.CA, cfg.ConnConfig)
+	}
 	return cfg, nil
+}
+
+// believe has each of the hosts asked for a certificate of these authorities.
+func believe(authorities *x509.CertPool, cfg *pgx.ConnConfig) {
+	if cfg.TLSConfig != nil {
+		cfg.TLSConfig.RootCAs = authorities
+	}
+	for _, other := range cfg.Fallbacks {
+		if other.TLSConfig != nil {
+			other.TLSConfig.RootCAs = authorities
+		}
+	}
 }
 
 // tlsMode is the sslmode for one or more hosts.
@@ -102,7 +115,7 @@ func tlsMode(c *Config, hosts, asked string) (string, error) {
 		local = local && isLocal(host)
 	}
 	switch {
-	case asked == "verify-full", asked == "" && (c.CA != "" || !local && !c.Plaintext):
+	case asked == "verify-full", asked == "" && (c.CA != nil || !local && !c.Plaintext):
 		return "verify-full", nil
 	case asked == "" || asked == "disable" && (local || c.Plaintext):
 		return "disable", nil

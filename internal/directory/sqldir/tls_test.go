@@ -1,21 +1,15 @@
 package sqldir
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/sparekey/sparekey/internal/certs/certtest"
 	"github.com/sparekey/sparekey/internal/directory/sqldir/mariadbtest"
 	"github.com/sparekey/sparekey/internal/reset"
 	"github.com/sparekey/sparekey/internal/store/postgres/pgtest"
@@ -30,19 +24,23 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { must(t, securePG.Close()) })
-	certificate, key := certificateFor(t, "localhost")
+	signer := certtest.New(t)
+	certificate, key := identity(t, signer, "localhost")
 	secureMaria, err := mariadbtest.Start("--ssl-cert="+certificate, "--ssl-key="+key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { must(t, secureMaria.Close()) })
-	for name, server := range map[string]struct{ url, authority string }{
-		"PostgreSQL": {securePG.URL("postgres"), authorityPG},
-		"MariaDB":    {secureMaria.URL("mysql"), certificate},
+	for name, server := range map[string]struct {
+		url       string
+		authority *x509.CertPool
+	}{
+		"PostgreSQL": {securePG.URL("postgres"), authorities(t, authorityPG)},
+		"MariaDB":    {secureMaria.URL("mysql"), signer.Pool()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			check := func(host, authority, query string) (lines []string, err error) {
+			check := func(host string, authority *x509.CertPool, query string) (lines []string, err error) {
 				u, parsing := url.Parse(server.url)
 				if parsing != nil {
 					t.Fatal(parsing)
@@ -60,12 +58,22 @@ func TestTLS(t *testing.T) {
 			if len(lines) == 0 || !strings.Contains(lines[0], "over TLS 1.3") {
 				t.Errorf("it says %q", lines)
 			}
+			if name == "PostgreSQL" { // which may have several hosts
+				lines, err := check("localhost:1,localhost", server.authority, "")
+				misset(t, err, "statements.set")
+				if len(lines) == 0 || !strings.Contains(lines[0], "over TLS 1.3") {
+					t.Errorf("of the second host it says %q", lines)
+				}
+			}
 			strict := map[string]string{"PostgreSQL": "sslmode=verify-full", "MariaDB": "tls=true"}[name]
-			unsigned, _ := certificateFor(t, "localhost")
-			for what, tc := range map[string]struct{ host, authority, query string }{
+			for what, tc := range map[string]struct {
+				host      string
+				authority *x509.CertPool
+				query     string
+			}{
 				"another name":             {"127.0.0.1", server.authority, ""},
-				"another authority":        {"localhost", unsigned, ""},
-				"the system's authorities": {"localhost", "", strict},
+				"another authority":        {"localhost", certtest.New(t).Pool(), ""},
+				"the system's authorities": {"localhost", nil, strict},
 			} {
 				lines, err := check(tc.host, tc.authority, tc.query)
 				if m, ok := errors.AsType[*reset.Misset](err); !ok || m.Setting != "ca_file" || len(lines) != 0 || strings.Contains(err.Error(), "tester's own") {
@@ -83,36 +91,25 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// certificateFor makes a certificate that signs itself, in files that MariaDB, which is somebody else, may read.
-func certificateFor(t *testing.T, name string) (certificate, key string) {
+// authorities reads a file of authorities.
+func authorities(t *testing.T, file string) *x509.CertPool {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	text, err := os.ReadFile(file)
+	must(t, err)
+	p := x509.NewCertPool()
+	if !p.AppendCertsFromPEM(text) {
+		t.Fatalf("%s has no certificate", file)
 	}
-	template := x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return p
+}
+
+// identity writes a certificate into files that MariaDB, which is somebody else, may read.
+func identity(t *testing.T, authority *certtest.Authority, name string) (certificate, key string) {
+	t.Helper()
 	dir := t.TempDir()
-	for _, way := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Chmod(way, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	certificate, key = filepath.Join(dir, "certificate.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	certificate, key = authority.Good(t, name).Write(t, dir)
+	for _, path := range []string{dir, filepath.Dir(dir), certificate, key} {
+		must(t, os.Chmod(path, 0o755))
 	}
 	return certificate, key
 }
@@ -126,7 +123,7 @@ func TestNoTLSIsNotPutUpWith(t *testing.T) {
 			w := kind.make(t)
 			w.users(t)
 			c := w.config(t)
-			c.CA, _ = certificateFor(t, "localhost")
+			c.CA = certtest.New(t).Pool()
 			err := open(t, c).Check(t.Context(), func(line string) { t.Errorf("it says %q", line) })
 			misset(t, err, "ca_file")
 		})
