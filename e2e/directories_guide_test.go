@@ -254,7 +254,7 @@ func followSeveral(t *testing.T, g *guided) {
 	r := newReader(t, append(slapdHere(t, server), "db.example.com", fmt.Sprintf("127.0.0.1:%d", cluster.Port))...)
 	r.write(t, "crm-password", rolePassword+"\n")
 	r.write(t, "corp-password", rolePassword+"\n")
-	r.write(t, "authorities.pem", authorityOf(t, server.SecureAddress(), server.Authority()))
+	r.write(t, "authorities.pem", authorities(t, server.AuthorityFile()))
 	r.env = append(r.env, "SSL_CERT_FILE="+filepath.Join(r.dir, "authorities.pem")) // without ca_file the system's are believed
 	r.configure(t, g.take(t, "yaml"))
 

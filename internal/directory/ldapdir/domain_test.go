@@ -196,7 +196,7 @@ func TestRestartOfSamba(t *testing.T) {
 	s := sambatest.Start(t)
 	t.Cleanup(func() { must(t, s.Close()) })
 	b := newBranch(t, s)
-	const workers, each = 3, 40
+	const workers, each = 4, 125
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var count [3]int // set, for certain not set, not known
