@@ -22,14 +22,14 @@ const (
 // boundMemory tells the garbage collector what this service is like: a small
 // live heap, and hashes of 19 MiB each and more, which are garbage the moment
 // they are done. While a collection runs it counts those under way as live, so
-// the next comes late by a part of that for each; less than half of Go's default keeps what
+// the next comes late by as much again for each; half of Go's default keeps what
 // piles up to one more hash for each that may run. Collecting a heap this small
-// is cheap; resets are not slower for it, as they are with a third of the default and less. The limit is for when hashes pile up all the same; it
+// is cheap; resets are not slower for it. The limit is for when hashes pile up all the same; it
 // is generous, since a tight one has memory returned to the system that the next
 // hash asks for again. GOGC and GOMEMLIMIT, where an operator has set them, win.
 func boundMemory(cfg *config.Config) {
 	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(40)
+		debug.SetGCPercent(50)
 	}
 	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
 		debug.SetMemoryLimit(plainMemory + 8*int64(cfg.Hash.Concurrency)*int64(cfg.Hash.Memory)<<10)
