@@ -47,7 +47,7 @@ screenshots: setup ## Picture every page and mail, light and dark, on a phone an
 	@echo "look at screenshots/"
 
 .PHONY: bench
-bench: ## Measure against what the machine itself can do; prints a table of ratios
+bench: setup ## Measure against what machine and directories can do by themselves; prints a table of ratios (as root; 20 minutes)
 	go run ./bench
 
 .PHONY: leak

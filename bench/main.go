@@ -9,7 +9,8 @@
 //
 // Everything runs on loopback, bounded in time, and stops by itself. The
 // service is the real binary in a process of its own, with a real SQLite file
-// on disk, or a PostgreSQL server started for it, and a real SMTP server to deliver to.
+// on disk, or a PostgreSQL server started for it, and a real SMTP server to deliver to. Directories are
+// real servers too, of which Samba's listens on ports that take root.
 package main
 
 import (
