@@ -23,7 +23,7 @@ const (
 // elsewhere is a directory on a server of its own, with users in it: email(0) and so on.
 type elsewhere struct {
 	name     string // what it is, in the table
-	settings string // in YAML, without indentation
+	settings string // its type, and on further lines its other settings, in YAML without indentation
 	users    int
 	// against says what raw does: the same change as a reset's, by a program that does nothing else.
 	against string
